@@ -1,0 +1,63 @@
+"""The command line: parse, call, print.
+
+JSON results go to stdout and nothing else does; notes and progress go to stderr. Exit code 0 means done, 2 bad
+input or usage (one line on stderr), 1 a fault of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from venuewise import __version__
+from venuewise.errors import VenuewiseError
+
+app = typer.Typer(
+    name="venuewise",
+    help="Smart order router on the Cont & Kukanov order-placement model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"venuewise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Smart order router on the Cont & Kukanov order-placement model."""
+
+
+def main() -> None:
+    """Run the command line; turn the user's errors into one line and exit code 2."""
+    try:
+        status = app(standalone_mode=False)
+    except VenuewiseError as error:
+        typer.echo(f"venuewise: {error}", err=True)
+        sys.exit(2)
+    except click.UsageError as error:
+        hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        typer.echo(f"venuewise: {error.format_message()}{hint}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

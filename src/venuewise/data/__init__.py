@@ -1,0 +1,1 @@
+"""Market data: readers, windows, quality counts, the synthetic market."""

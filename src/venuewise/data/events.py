@@ -1,0 +1,147 @@
+"""Market data in memory: one struct of numpy columns.
+
+A row is one event of one venue's book together with the book right after it, as in Databento's MBP-10 and
+MBP-1 schemas (a trade row shows the book before the trade: the cancel row that follows takes the shares
+away). Prices are integers of 1e-9 dollars from the file to the fill, so money never rounds. A venue is an
+index into `Events.publishers`; what that venue is called and charges is known one layer up, in
+`venuewise.market`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
+Int16 = npt.NDArray[np.int16]
+UInt8 = npt.NDArray[np.uint8]
+
+PRICE_SCALE: Final = 1_000_000_000
+"""Price integers per dollar."""
+UNDEFINED_PRICE: Final = np.iinfo(np.int64).max
+"""A price that is not there, as in DBN."""
+NS_PER_SECOND: Final = 1_000_000_000
+
+ACTION_ADD: Final = ord("A")
+ACTION_CANCEL: Final = ord("C")
+ACTION_MODIFY: Final = ord("M")
+ACTION_TRADE: Final = ord("T")
+ACTION_FILL: Final = ord("F")
+ACTION_CLEAR: Final = ord("R")
+ACTION_NONE: Final = ord("N")
+SIDE_BID: Final = ord("B")
+"""Side of a resting bid; on a trade row, the side of a buying aggressor."""
+SIDE_ASK: Final = ord("A")
+SIDE_NONE: Final = ord("N")
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Rows of market data, in the order in which they were received.
+
+    Attributes
+    ----------
+    ts_event, ts_recv : ndarray of int64, shape (n,)
+        Nanoseconds UTC. `ts_recv` equals `ts_event` where the source has only one of the two.
+    venue : ndarray of int16, shape (n,)
+        Index into `publishers`.
+    action, side, depth : ndarray of uint8, shape (n,)
+        ASCII codes of the DBN characters (`ord("T")`, ...), and the level that changed.
+        `N` and 0 where the source has none.
+    price : ndarray of int64, shape (n,)
+        Price of the event in 1e-9 dollars, `UNDEFINED_PRICE` where there is none.
+    size : ndarray of int64, shape (n,)
+        Shares of the event.
+    sequence : ndarray of int64, shape (n,)
+        Sequence number of the venue, 0 where the source has none.
+    symbol : ndarray of int32, shape (n,)
+        Index into `symbols`.
+    bid_px, ask_px : ndarray of int64, shape (n, levels)
+        Book after the event, best level first, in 1e-9 dollars; `UNDEFINED_PRICE` where a level is empty.
+    bid_sz, ask_sz : ndarray of int64, shape (n, levels)
+        Shares displayed; 0 where a level is empty.
+    bid_ct, ask_ct : ndarray of int64, shape (n, levels)
+        Orders at the level; shape (n, 0) where they were not read.
+    publishers : tuple of int
+        Publisher id of each venue.
+    symbols : tuple of str
+        Name of each symbol.
+    source : tuple of str
+        Files that the rows come from; empty for generated data.
+    synthetic : bool
+        True for data made by the generator, or widened to synthetic venues: never real quotes.
+    time_column : str
+        Column that orders the rows and that windows refer to: "ts_recv" or "ts_event".
+    notes : tuple of str
+        What reading changed or passed over, one sentence each (rows sorted, duplicates dropped, ...).
+    """
+
+    ts_event: Int64
+    ts_recv: Int64
+    venue: Int16
+    action: UInt8
+    side: UInt8
+    depth: UInt8
+    price: Int64
+    size: Int64
+    sequence: Int64
+    symbol: Int32
+    bid_px: Int64
+    ask_px: Int64
+    bid_sz: Int64
+    ask_sz: Int64
+    bid_ct: Int64
+    ask_ct: Int64
+    publishers: tuple[int, ...]
+    symbols: tuple[str, ...]
+    source: tuple[str, ...] = ()
+    synthetic: bool = False
+    time_column: str = "ts_recv"
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ts_event)
+
+    @property
+    def levels(self) -> int:
+        """Levels of the book held on each side."""
+        return self.ask_px.shape[1]
+
+    @property
+    def ts(self) -> Int64:
+        """Nanoseconds UTC that order the rows: the column that `time_column` names."""
+        return self.ts_recv if self.time_column == "ts_recv" else self.ts_event
+
+    def take(self, rows: slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Events:
+        """Return the rows chosen by a slice, by indices or by a mask; venues and symbols keep their codes."""
+        return replace(
+            self,
+            **{f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name in ROW_COLUMNS},
+        )
+
+    def only_symbol(self, symbol: str) -> Events:
+        """Return the rows of one symbol.
+
+        Raises
+        ------
+        ValueError
+            If the symbol does not occur.
+        """
+        if symbol not in self.symbols:
+            raise ValueError(f"symbol {symbol!r} is not among {', '.join(self.symbols)}")
+        if len(self.symbols) == 1:
+            return self
+        return self.take(self.symbol == self.symbols.index(symbol))
+
+
+ROW_COLUMNS: Final = frozenset(
+    {
+        "ts_event", "ts_recv", "venue", "action", "side", "depth", "price", "size", "sequence", "symbol",
+        "bid_px", "ask_px", "bid_sz", "ask_sz", "bid_ct", "ask_ct",
+    }
+)  # fmt: skip
+"""Fields of `Events` that have one entry (or one row of levels) for each row of data."""

@@ -1,0 +1,1 @@
+"""Venues, fees and the consolidated book."""

@@ -1,0 +1,1 @@
+"""Many parent orders, tuning, intervals."""

@@ -1,0 +1,1 @@
+"""How orders fill: the matching simulator and its accounting."""

@@ -1,0 +1,1 @@
+"""What to do now: from book and order state to child orders."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from venuewise import __version__
@@ -18,7 +17,8 @@ from venuewise.errors import VenuewiseError
 app = typer.Typer(
     name="venuewise",
     help="Smart order router on the Cont & Kukanov order-placement model.",
-    no_args_is_help=True,
+    no_args_is_help=False,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -33,11 +33,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Smart order router on the Cont & Kukanov order-placement model."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:
@@ -47,11 +50,10 @@ def main() -> None:
     except VenuewiseError as error:
         typer.echo(f"venuewise: {error}", err=True)
         sys.exit(2)
-    except click.UsageError as error:
-        hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
-        typer.echo(f"venuewise: {error.format_message()}{hint}", err=True)
+    except typer.TyperException as error:
+        typer.echo(f"venuewise: {error.format_message()} (see --help)", err=True)
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

@@ -1,7 +1,7 @@
 """The command line: parse, call, print.
 
-JSON results go to stdout and nothing else does; notes and progress go to stderr. Exit code 0 means done, 2 bad
-input or usage (one line on stderr), 1 a fault of ours.
+JSON results go to stdout and nothing else does; notes and progress go to stderr. Exit code 0: done, 2: bad
+input or usage (one line on stderr), 1: a fault of ours.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one way in which kernels are compiled.
 
 Kernels are cached on disk (the first run compiles, the next ones load), release the GIL (threads
-run them side by side), follow IEEE division (no Python exceptions inside) and never use fast-math, so that the
+run them side by side), follow IEEE division (no Python exceptions inside) and never use fast-math: the
 same input gives the same bits everywhere.
 """
 

@@ -109,7 +109,7 @@ class Events:
     @property
     def levels(self) -> int:
         """Levels of the book held on each side."""
-        return self.ask_px.shape[1]
+        return int(self.ask_px.shape[1])
 
     @property
     def ts(self) -> Int64:

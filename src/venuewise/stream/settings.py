@@ -1,0 +1,224 @@
+"""Settings of the live services: defaults, then a preset, a TOML file, the environment and flags.
+
+Each layer overrides the one before. Names are the same everywhere but for case: `ORDER_SIZE` in the
+environment is `order_size` in the file and `--order-size` on the command line. Properties of librdkafka pass
+through by their own names (table `kafka` of the file, `KAFKA_SASL_*`, `KAFKA_SSL_*` and
+`KAFKA_SECURITY_PROTOCOL` of the environment); what is secret among them is never shown.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import InitSettingsSource
+
+from venuewise.errors import ConfigError
+
+Preset = Literal["conservative", "aggressive"]
+
+PRESETS: Final[dict[str, dict[str, object]]] = {
+    "conservative": {
+        "order_size": 1000,
+        "lambda_over": 0.02,
+        "lambda_under": 0.01,
+        "theta_queue": 0.005,
+        "greedy_l2": False,
+    },
+    "aggressive": {
+        "order_size": 10_000,
+        "lambda_over": 0.005,
+        "lambda_under": 0.002,
+        "theta_queue": 0.001,
+        "greedy_l2": True,
+    },
+}
+MASK: Final = "********"
+CONFIG_VARIABLE: Final = "VENUEWISE_CONFIG"
+_PASSED_ON: Final = re.compile(r"KAFKA_((?:SASL|SSL)_[A-Z_]+|SECURITY_PROTOCOL)")
+_SECRET: Final = re.compile(
+    r"password|secret|\.key|token|credential|sasl\.oauthbearer\.config", re.IGNORECASE
+)
+_URL_PASSWORD: Final = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
+
+Cost = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+def _as_properties(table: object) -> object:
+    """Flatten nested tables to dotted names, so that `ssl.ca.location = "x"` needs no quotes in TOML."""
+    if not isinstance(table, Mapping):
+        return table
+    flat: dict[str, object] = {}
+    for key, value in table.items():
+        below = _as_properties(value)
+        if isinstance(below, Mapping):
+            flat.update({f"{key}.{name}": deep for name, deep in below.items()})
+        else:
+            flat[str(key)] = str(value).lower() if isinstance(value, bool) else str(value)
+    return flat
+
+
+class Settings(BaseSettings):
+    """What the live services are told.
+
+    Attributes
+    ----------
+    order_size : int
+        Shares of the what-if order that every update is routed for.
+    lambda_over, lambda_under, theta_queue : float
+        Penalties of the static model in dollars a share.
+    step : int
+        Grid of the brute-force search in shares; the exact allocator needs none.
+    greedy_l2 : bool
+        Whether to route greedily over all levels of the book.
+    csv_file : str
+        File that the producer replays where none is named.
+    kafka_bootstrap_servers : str
+        Brokers as host:port, comma-separated.
+    topic, out : str
+        Topics of market data and of decisions.
+    window : str or None
+        Part of the file to replay, as "13:36:32-13:45:14" (UTC).
+    kafka : dict of str to str
+        Further librdkafka properties (TLS, SASL, tuning).
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    order_size: Annotated[int, Field(gt=0, le=1_000_000_000)] = 5000
+    lambda_over: Cost = 0.01
+    lambda_under: Cost = 0.005
+    theta_queue: Cost = 0.002
+    step: Annotated[int, Field(gt=0, le=1_000_000)] = 100
+    greedy_l2: bool = False
+    csv_file: str = "l1_day.csv"
+    kafka_bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")] = "localhost:9092"
+    topic: Name = "mock_l1_stream"
+    out: Name = "sor.decisions"
+    window: str | None = None
+    kafka: Annotated[dict[str, str], BeforeValidator(_as_properties), Field(repr=False)] = {}
+
+    def client(
+        self, needed: Mapping[str, object] | None = None, *, preferred: Mapping[str, object] | None = None
+    ) -> dict[str, object]:
+        """Return the properties of a librdkafka client, secrets included.
+
+        Parameters
+        ----------
+        needed : mapping, optional
+            What the caller relies on: overrides the user's own properties.
+        preferred : mapping, optional
+            What the caller would choose: the user's own properties override it.
+        """
+        ours = {"bootstrap.servers": self.kafka_bootstrap_servers, "client.id": "venuewise"}
+        return {**ours, **(preferred or {}), **self.kafka, **(needed or {})}
+
+    def shown(self) -> dict[str, object]:
+        """Return the settings as they may be printed or logged: every secret masked."""
+        values = self.model_dump()
+        values["kafka"] = {
+            key: MASK if _SECRET.search(key) else _URL_PASSWORD.sub(rf"\1{MASK}@", value)
+            for key, value in self.kafka.items()
+        }
+        return values
+
+
+def load(
+    *, file: Path | None = None, preset: str | None = None, flags: Mapping[str, object] | None = None
+) -> Settings:
+    """Read the settings: defaults < preset < TOML file < environment < flags.
+
+    Parameters
+    ----------
+    file : Path, optional
+        TOML file; where none is named, VENUEWISE_CONFIG names it, or there is none.
+    preset : {"conservative", "aggressive"}, optional
+        Named set of parameters; else that of PRESET in the environment or `preset` in the file.
+    flags : mapping, optional
+        Values given on the command line by field name; None means not given.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or a value makes no sense; the message names the value and where it is
+        from.
+    """
+    if file is None and os.environ.get(CONFIG_VARIABLE):
+        file = Path(os.environ[CONFIG_VARIABLE])
+    from_file = _read_toml(file) if file is not None else {}
+    named = from_file.pop("preset", None)
+    preset = preset or os.environ.get("PRESET") or (str(named) if named is not None else None)
+    if preset is not None and preset not in PRESETS:
+        raise ConfigError(f"preset: found {preset!r}; expected one of {', '.join(PRESETS)}")
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    passed_on = {
+        match[1].lower().replace("_", "."): value
+        for name, value in os.environ.items()
+        if (match := _PASSED_ON.fullmatch(name))
+    }
+
+    class Layered(Settings):
+        """`Settings` whose sources are the layers of this call."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            layers: tuple[dict[str, object], ...] = (from_file, PRESETS.get(preset or "", {}))
+            below = (InitSettingsSource(settings_cls, layer) for layer in layers)
+            passing = InitSettingsSource(settings_cls, {"kafka": passed_on} if passed_on else {})
+            return (init_settings, env_settings, passing, *below)
+
+    try:
+        values = Layered(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigError(_explain(error, given, from_file, file)) from None
+    except ValueError as error:  # pydantic-settings: a variable that should hold JSON and does not
+        raise ConfigError(f"environment: {str(error).splitlines()[0]}") from None
+    return values
+
+
+def _read_toml(file: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"settings file {file}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"settings file {file}: not TOML: {error}") from None
+    values = {key.lower(): value for key, value in table.items()}
+    if isinstance(values.get("kafka"), Mapping):
+        values["kafka"] = _as_properties(values["kafka"])
+    return values
+
+
+def _explain(
+    error: ValidationError, given: Mapping[str, object], from_file: Mapping[str, object], file: Path | None
+) -> str:
+    """One line for the first thing that is wrong, with the layer that it stands in."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = str(first["loc"][0])
+    if name in given:
+        origin = f"--{name.replace('_', '-')}"
+    elif name.upper() in os.environ or name in os.environ:
+        origin = f"{name.upper()} in the environment"
+    elif name in from_file:
+        origin = f"{name} in {file}"
+    else:
+        origin = name
+    if first["type"] == "extra_forbidden":
+        known = ", ".join((*Settings.model_fields, "preset"))
+        return f"{origin}: no such setting; known are {known}"
+    found = MASK if name == "kafka" else repr(first["input"])
+    return f"{origin}: found {found}; {first['msg'][0].lower()}{first['msg'][1:]}"

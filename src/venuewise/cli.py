@@ -15,6 +15,7 @@ import typer
 
 from venuewise import __version__
 from venuewise.errors import VenuewiseError
+from venuewise.stream import commands as stream_commands
 
 app = typer.Typer(
     name="venuewise",
@@ -59,6 +60,9 @@ def venues(
     from venuewise.market.venues import load_venues
 
     _print_json({"venues": [venue.to_dict() for venue in load_venues(fees).venues]})
+
+
+stream_commands.register(app)
 
 
 def main() -> None:

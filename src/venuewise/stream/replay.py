@@ -175,6 +175,11 @@ class KafkaSink:
         return int(self._producer.flush(FLUSH_SECONDS)) + len(self._failed)
 
 
+def all_rows(events: Events) -> Int64:
+    """Return the numbers of all rows."""
+    return np.arange(len(events))
+
+
 def fingerprint(events: Events) -> str:
     """Return a short text that differs for different data, whatever the file is called."""
     digest = hashlib.blake2b(digest_size=12)
@@ -276,7 +281,7 @@ def replay(
     ReplayReport
     """
     if rows is None:
-        rows = np.arange(len(events))
+        rows = all_rows(events)
     total = len(rows)
     times = events.ts[rows]
     due = np.zeros(total, np.int64)

@@ -1,74 +1,19 @@
-"""The command line: parse, call, print.
-
-JSON results go to stdout and nothing else does; notes and progress go to stderr. Exit code 0: done, 2: bad
-input or usage (one line on stderr), 1: a fault of ours.
-"""
+"""`demo` and `backtest`."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-import msgspec
 import typer
 
-from venuewise import __version__
-from venuewise.errors import ConfigError, VenuewiseError
+from venuewise.cli.app import app, choice, progress_bar, side_of
 
 if TYPE_CHECKING:
     from venuewise.report.result import BacktestResult
 
 DEMO_GRID: Final = "lambda_under=0.002:0.026:5,lambda_over=0.01:0.05:5,theta_queue=0:0.008:5"
 """125 points in cents a share: on this scale the penalties decide which quotes are worth waiting for."""
-
-app = typer.Typer(
-    name="venuewise",
-    help="Smart order router on the Cont & Kukanov order-placement model.",
-    no_args_is_help=False,
-    invoke_without_command=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"venuewise {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Smart order router on the Cont & Kukanov order-placement model."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-def _print_json(result: object) -> None:
-    typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
-
-
-@app.command()
-def venues(
-    fees: Annotated[
-        Path | None, typer.Option("--fees", help="TOML file of venues and fees laid over the packaged table.")
-    ] = None,
-) -> None:
-    """Print the venue table as JSON: names, publisher ids, fees in dollars per share and their sources."""
-    from venuewise.market.venues import load_venues
-
-    _print_json({"venues": [venue.to_dict() for venue in load_venues(fees).venues]})
-
 
 OrderSize = Annotated[int, typer.Option("--order-size", help="Shares of every parent order.")]
 BookSide = Annotated[str, typer.Option(help="buy takes asks, sell takes bids.")]
@@ -104,11 +49,11 @@ def demo(
 
     typer.echo("generating ten minutes of five synthetic venues ...", err=True)
     events = generate(venues=5, symbols=["AAPL"], duration="10m", seed=seed)
-    with _progress("backtest") as progress:
+    with progress_bar("backtest") as progress:
         result = run(
             events,
             order_size=order_size,
-            side=_side(side),
+            side=side_of(side),
             start="every:5s",
             horizon="60s",
             slice_seconds=10.0,
@@ -173,13 +118,13 @@ def backtest(
         adverse_probability=adverse_probability,
         adverse_move_bps=adverse_move_bps,
         adverse_left=adverse_left,
-        refill=_choice("refill", refill, "update", "added"),
+        refill=choice("refill", refill, "update", "added"),
     )
-    with _progress("backtest") as progress:
+    with progress_bar("backtest") as progress:
         result = run(
             files,
             order_size=order_size,
-            side=_side(side),
+            side=side_of(side),
             window=window,
             symbol=symbol,
             venues=venues,
@@ -188,7 +133,7 @@ def backtest(
             horizon=horizon,
             split=split,
             grid=grid,
-            fill=_choice("fill", fill, "free", "exact_fill"),
+            fill=choice("fill", fill, "free", "exact_fill"),
             depth=depth,
             slice_seconds=slice_seconds,
             frictions=frictions,
@@ -208,51 +153,3 @@ def _report(result: BacktestResult, out: Path) -> None:
     typer.echo(result.to_json())
     for path in saved:
         typer.echo(f"wrote {path}", err=True)
-
-
-def _choice(option: str, found: str, *allowed: str) -> Any:
-    if found not in allowed:
-        raise ConfigError(f"{option}: found {found!r}; expected {' or '.join(allowed)}")
-    return found
-
-
-def _side(found: str) -> Any:
-    return _choice("side", found, "buy", "sell")
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr for work that takes longer than a second."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    began = time.monotonic()
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, visible=False)
-
-        def tell(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=time.monotonic() - began > 1)
-
-        yield tell
-
-
-def main() -> None:
-    """Run the command line; turn the user's errors into one line and exit code 2."""
-    try:
-        status = app(standalone_mode=False)
-    except VenuewiseError as error:
-        typer.echo(f"venuewise: {error}", err=True)
-        sys.exit(2)
-    except typer.TyperException as error:
-        typer.echo(f"venuewise: {error.format_message()} (see --help)", err=True)
-        sys.exit(2)
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    sys.exit(status if isinstance(status, int) else 0)
-
-
-if __name__ == "__main__":
-    main()

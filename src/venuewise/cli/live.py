@@ -1,4 +1,4 @@
-"""The commands of the live side, for the command line: parse, call, print.
+"""`broker`, `produce` and `view`: the live side on Kafka.
 
 Nothing of the `kafka` extra is imported before a command runs, so the rest of the command line works without it.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,11 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from venuewise.cli.app import app, print_json, progress_bar
 from venuewise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from venuewise.stream.broker import BrokerState
     from venuewise.stream.settings import Settings
 
@@ -67,13 +64,7 @@ BrokerDirectory = Annotated[
 broker_app = typer.Typer(
     name="broker", help="Run a local Kafka broker (KRaft, one node, loopback only).", rich_markup_mode=None
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of the live side to the command line."""
-    app.add_typer(broker_app)
-    app.command()(produce)
-    app.command()(view)
+app.add_typer(broker_app)
 
 
 def need_kafka() -> None:
@@ -105,11 +96,6 @@ def load_settings(
         print_json(settings.shown())
         raise typer.Exit
     return settings
-
-
-def print_json(result: object) -> None:
-    """Print a result on stdout."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
 
 
 @broker_app.command("up")
@@ -168,6 +154,7 @@ def _print_broker(state: BrokerState | None, directory: Path) -> None:
         print_json({"running": True, **shown})
 
 
+@app.command()
 def produce(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE...", help="Market data (default: CSV_FILE).")
@@ -219,10 +206,11 @@ def produce(
             )  # fmt: skip
         if limit is not None:
             rows = rows[:limit] if rows is not None else replay.all_rows(events)[:limit]
-        with _progress(len(events) if rows is None else len(rows)) as told:
+        total = len(events) if rows is None else len(rows)
+        with progress_bar("rows") as tell:
             report = replay.replay(
                 events, sink or replay.StreamSink(sys.stdout), topic=settings.topic, rows=rows, speed=factor,
-                progress=told, stopped=lambda: bool(stop),
+                progress=lambda sent: tell(sent, total), stopped=lambda: bool(stop),
             )  # fmt: skip
     if stop:
         typer.echo(
@@ -249,21 +237,7 @@ def _speed(text: str) -> float | None:
     return factor
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Show progress on stderr if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda sent: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("rows", total=total)
-        yield lambda sent: progress.update(task, completed=sent)
-
-
+@app.command()
 def view(
     topic: TopicName = None,
     from_beginning: Annotated[

@@ -204,12 +204,11 @@ def produce(
                 settings, settings.topic, count, events, source,
                 compression=compression.value, linger_ms=1 if factor is not None else 20,
             )  # fmt: skip
-        if limit is not None:
-            rows = rows[:limit] if rows is not None else replay.all_rows(events)[:limit]
-        total = len(events) if rows is None else len(rows)
+        total = min(len(events) if rows is None else len(rows), limit or len(events))
         with progress_bar("rows") as tell:
             report = replay.replay(
-                events, sink or replay.StreamSink(sys.stdout), topic=settings.topic, rows=rows, speed=factor,
+                events, sink or replay.StreamSink(sys.stdout),
+                topic=settings.topic, rows=rows, limit=limit, speed=factor,
                 progress=lambda sent: tell(sent, total), stopped=lambda: bool(stop),
             )  # fmt: skip
     if stop:

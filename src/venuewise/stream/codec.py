@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import numpy as np
 
-from venuewise.data.events import ACTION_NONE, PRICE_SCALE, SIDE_NONE, UNDEFINED_PRICE, Events, Int64
+from venuewise.data.events import ACTION_NONE, SIDE_NONE, UNDEFINED_PRICE, Events, Int64
 from venuewise.stream import _wire
 from venuewise.stream._wire import (
     ACTION,
@@ -48,6 +48,8 @@ MARKET_HEADERS: Final = ((HEADER_SCHEMA, MARKET_SCHEMA.encode()), (HEADER_VERSIO
 """Headers of every market-data message."""
 MAX_MESSAGE_BYTES: Final = 65_536
 MAX_LEVELS: Final = 10
+MAX_DOLLARS: Final = 9_223_372_037
+PRICE_DECIMALS: Final = 9
 ACTIONS: Final = "ACMTFRN"
 SIDES: Final = "ABN"
 
@@ -291,7 +293,7 @@ class Decoder:
         if ts is None:
             raise ValueError("Object missing required field `ts_event` (or `timestamp`)")
         row[TS_EVENT] = _nanoseconds(ts, "ts_event")
-        row[TS_RECV] = row[TS_EVENT] if message.ts_recv is None else _nanoseconds(message.ts_recv, "ts_recv")
+        row[TS_RECV] = _nanoseconds(message.ts_recv or 0, "ts_recv") or row[TS_EVENT]
         row[PUBLISHER], row[SEQUENCE] = message.publisher_id, message.sequence
         row[DEPTH], row[SIZE] = message.depth, message.size
         row[ACTION], row[SIDE] = (
@@ -368,15 +370,22 @@ def _kind(name: str) -> int:
 
 
 def _price(value: Decimal | None, name: str) -> int:
+    """Return dollars as 1e-9 dollars, by their digits: Decimal's own arithmetic would round beyond 28 of them."""
     if value is None:
         return int(UNDEFINED_PRICE)
-    if not value.is_finite() or value <= 0 or value * PRICE_SCALE >= UNDEFINED_PRICE:
-        raise ValueError(f"Expected dollars above 0 and below 9223372036 - at `$.{name}`")
-    scaled = value.normalize()
-    exponent = scaled.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -9:
+    out_of_range = ValueError(f"Expected dollars above 0 and below 9223372036 - at `$.{name}`")
+    if not value.is_finite() or not 0 < value < MAX_DOLLARS:
+        raise out_of_range
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    last = max(place for place, digit in enumerate(digits) if digit) + 1
+    exponent += len(digits) - last
+    if exponent < -PRICE_DECIMALS:
         raise ValueError(f"Expected at most 9 decimals - at `$.{name}`")
-    return int(scaled.scaleb(9))
+    scaled: int = int("".join(map(str, digits[:last]))) * 10 ** (exponent + PRICE_DECIMALS)
+    if scaled >= UNDEFINED_PRICE:
+        raise out_of_range
+    return scaled
 
 
 def _letter(value: str, allowed: str, name: str) -> int:

@@ -28,11 +28,12 @@ HEADER_ROW: Final = "row"
 FLUSH_SECONDS: Final = 30.0
 
 _LOOK_BACK: Final = 1000
-_CHUNK: Final = 512
+_CHUNK: Final = 256
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_SECOND: Final = 1_000_000_000
 _NAP_NS: Final = 50 * _NS_PER_MS
 _SPIN_NS: Final = 200_000
+_IDLE_NS: Final = 5 * _NS_PER_MS
 
 
 class Jitter(msgspec.Struct, frozen=True):
@@ -175,11 +176,6 @@ class KafkaSink:
         return int(self._producer.flush(FLUSH_SECONDS)) + len(self._failed)
 
 
-def all_rows(events: Events) -> Int64:
-    """Return the numbers of all rows."""
-    return np.arange(len(events))
-
-
 def fingerprint(events: Events) -> str:
     """Return a short text that differs for different data, whatever the file is called."""
     digest = hashlib.blake2b(digest_size=12)
@@ -253,6 +249,7 @@ def replay(
     *,
     topic: str,
     rows: Int64 | None = None,
+    limit: int | None = None,
     speed: float | None = 1.0,
     progress: Callable[[int], None] = lambda sent: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -268,7 +265,9 @@ def replay(
     topic : str
         Name for the report.
     rows : ndarray of int64, optional
-        Which rows, ascending; all by default.
+        Which rows are to be sent, ascending; all by default.
+    limit : int, optional
+        Send at most so many of them.
     speed : float or None
         1 keeps the original pace, 10 is ten times as fast, None as fast as the sink takes them.
     progress : callable
@@ -281,7 +280,9 @@ def replay(
     ReplayReport
     """
     if rows is None:
-        rows = all_rows(events)
+        rows = np.arange(len(events))
+    unsent = len(rows)
+    rows = rows[:limit]
     total = len(rows)
     times = events.ts[rows]
     due = np.zeros(total, np.int64)
@@ -296,7 +297,7 @@ def replay(
     while sent < total and not stopped():
         wait = int(due[sent]) - (time.perf_counter_ns() - started)
         if wait > 0 and speed is not None:
-            if wait > _SPIN_NS and not ahead.fill(sent):
+            if wait > _SPIN_NS and not (wait > _IDLE_NS and ahead.fill(sent)):
                 time.sleep((min(wait, _NAP_NS) - _SPIN_NS) / _NS_PER_SECOND)
                 progress(sent)
             continue
@@ -316,8 +317,8 @@ def replay(
         topic=topic,
         rows=sent - lost,
         bytes=size,
-        skipped=len(events) - total,
-        remaining=total - sent + lost,
+        skipped=len(events) - unsent,
+        remaining=unsent - sent + lost,
         last_row=numbers[sent - 1] if sent else None,
         seconds=round(seconds, 6),
         speed=speed,

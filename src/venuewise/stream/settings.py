@@ -117,7 +117,8 @@ class Settings(BaseSettings):
         preferred : mapping, optional
             What the caller would choose: the user's own properties override it.
         """
-        ours = {"bootstrap.servers": self.kafka_bootstrap_servers, "client.id": "venuewise"}
+        # librdkafka retries by itself what it warns about: only its errors are worth a line.
+        ours = {"bootstrap.servers": self.kafka_bootstrap_servers, "client.id": "venuewise", "log_level": 3}
         return {**ours, **(preferred or {}), **self.kafka, **(needed or {})}
 
     def shown(self) -> dict[str, object]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -21,7 +21,7 @@ from rich.table import Table
 from venuewise.errors import ConfigError
 from venuewise.stream.codec import DECISION_SCHEMA, HEADER_SCHEMA, MARKET_SCHEMA
 from venuewise.stream.settings import Settings
-from venuewise.stream.topics import quiet, wait_for_topic
+from venuewise.stream.topics import BROKER_SECONDS, quiet, wait_for_topic
 
 _BATCH: Final = 500
 _POLL_SECONDS: Final = 0.2
@@ -97,10 +97,13 @@ def records(
             preferred={"isolation.level": "read_committed", "fetch.wait.max.ms": 100},
         )
     )
-    # librdkafka's names for the two ends of a partition.
-    start = -2 if from_beginning else -1
     try:
-        consumer.assign([TopicPartition(topic, partition, start) for partition in range(partitions)])
+        starts = []
+        for partition in range(partitions):
+            # Asked for now: "the end" left to librdkafka would be the end at some later moment.
+            ends = consumer.get_watermark_offsets(TopicPartition(topic, partition), BROKER_SECONDS)
+            starts.append(TopicPartition(topic, partition, ends[0] if from_beginning else ends[1]))
+        consumer.assign(starts)
         while not stopped():
             messages = consumer.consume(_BATCH, _POLL_SECONDS)
             for message in messages:
@@ -111,6 +114,8 @@ def records(
                     raise ConfigError(f"topic {topic} cannot be read: {error.str()}")
             if not messages:
                 yield None
+    except KafkaException as failure:
+        raise ConfigError(f"topic {topic} cannot be read: {failure.args[0].str()}") from None
     finally:
         consumer.close()
 

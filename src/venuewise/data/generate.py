@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from venuewise.data.durations import parse_duration
 from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE, Events, Int64
-from venuewise.data.generate_kernels import LEVELS, Books, Rows, efficient_price, simulate, stamp
+from venuewise.data.generate_books import LEVELS, Books, Rows
+from venuewise.data.generate_kernels import BIG_MOVE, BIG_MOVE_SHARE, efficient_price, simulate, stamp
 from venuewise.errors import ConfigError
 
 
@@ -65,7 +66,10 @@ _SYMBOL: Final = re.compile(r"[A-Za-z0-9._/-]{1,20}")
 _FEED_DELAY_NS: Final = 160_000.0
 _EDGE_TICKS: Final = 100  # between the bounds of the efficient price and those of the books
 _MOST_TICKS: Final = 20_000
-_JUMP_VARIANCE: Final = 0.98 + 0.02 * 25.0  # of a jump against its scale: 2 % are five times as large
+_HEADROOM: Final = 1.15  # rows foreseen against `rate`; a run that needs more is run again
+_SPARE_ROWS: Final = 1_000
+_BURST_GAP_NS: Final = 8_000.0  # at most, between the rows of one reaction
+_JUMP_VARIANCE: Final = 1.0 - BIG_MOVE_SHARE + BIG_MOVE_SHARE * BIG_MOVE**2  # against its scale
 # Measured over volatilities of 0.1 to 1 and rates of 200 to 1,600, to meet `rate` and `trade_share` closely:
 _LEVELS_A_TRADE: Final = 1.32  # levels that a trade takes from
 _FLOW_ROWS: Final = 1.65  # rows of adds and cancels for each add drawn; those beyond ten levels do not show
@@ -244,9 +248,9 @@ def _market(
     rows_a_draw = (2.0 * _LEVELS_A_TRADE * trade_weight + _FLOW_ROWS) / (trade_weight + 3.0)
     requotes = _REQUOTES * venues * sigma * sigma / (sigma + 0.6)
     draw_rate = max(rate - requotes, 0.3 * rate) / rows_a_draw
-    gap_ns = min(8_000.0, 0.1 * NS_PER_SECOND / rate)
+    gap_ns = min(_BURST_GAP_NS, 0.1 * NS_PER_SECOND / rate)
 
-    capacity = int(1.15 * rate * seconds) + 1_000
+    capacity = int(_HEADROOM * rate * seconds) + _SPARE_ROWS
     while True:
         rows = _columns(capacity)
         books = Books(

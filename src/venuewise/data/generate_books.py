@@ -17,45 +17,38 @@ from venuewise.data.events import (
     SIDE_ASK,
     SIDE_BID,
     UNDEFINED_PRICE,
-    Int16,
     Int64,
-    UInt8,
 )
 
 LEVELS = 10
 """Book levels in a row."""
 BID, ASK = 0, 1
+SHARES, ORDERS = 0, 1  # first axis of `Books.ticks`
 ROWS_WRITTEN, CLOCK = 0, 1  # entries of `state`
 SCAN_TICKS = 64  # a level further than this from the best does not show
 
 
 class Rows(NamedTuple):
-    """Columns being written, one entry a row."""
+    """Rows being written. Few arrays, because a kernel counts references to each one on every call.
 
-    ts_recv: Int64
-    venue: Int16
-    action: UInt8
-    side: UInt8
-    depth: UInt8
-    price: Int64
-    size: Int64
-    bid_px: Int64
-    ask_px: Int64
-    bid_sz: Int64
-    ask_sz: Int64
-    bid_ct: Int64
-    ask_ct: Int64
+    `fields` is (7, rows): time of receipt, venue, action, side, depth, price, size. `levels` is
+    (6, rows, 10): prices of bids and asks, then shares, then orders, so that each is one block of memory.
+    """
+
+    fields: Int64
+    levels: Int64
 
 
 class Books(NamedTuple):
-    """Books of all venues: by tick (venue, side, tick), and the top levels as they go into a row."""
+    """Books of all venues.
 
-    size: Int64
-    orders: Int64
+    `ticks` is (2, venues, 2, ticks): shares and orders by venue, side and tick. `best` is (venues, 2), -1
+    where a side is empty. `top` is (6, venues, 10): the levels that show, as in `Rows.levels`.
+    """
+
+    ticks: Int64
     best: Int64
-    top_px: Int64
-    top_sz: Int64
-    top_ct: Int64
+    top: Int64
 
 
 @kernel
@@ -66,18 +59,18 @@ def refresh(books: Books, v: int, side: int, base: int, tick: int) -> None:
     level = 0
     if at >= 0:
         for _ in range(SCAN_TICKS):
-            if at < 0 or at >= books.size.shape[2] or level == LEVELS:
+            if at < 0 or at >= books.ticks.shape[3] or level == LEVELS:
                 break
-            if books.size[v, side, at] > 0:
-                books.top_px[v, side, level] = (base + at) * tick
-                books.top_sz[v, side, level] = books.size[v, side, at]
-                books.top_ct[v, side, level] = books.orders[v, side, at]
+            if books.ticks[SHARES, v, side, at] > 0:
+                books.top[side, v, level] = (base + at) * tick
+                books.top[2 + side, v, level] = books.ticks[SHARES, v, side, at]
+                books.top[4 + side, v, level] = books.ticks[ORDERS, v, side, at]
                 level += 1
             at += step
     for rest in range(level, LEVELS):
-        books.top_px[v, side, rest] = UNDEFINED_PRICE
-        books.top_sz[v, side, rest] = 0
-        books.top_ct[v, side, rest] = 0
+        books.top[side, v, rest] = UNDEFINED_PRICE
+        books.top[2 + side, v, rest] = 0
+        books.top[4 + side, v, rest] = 0
 
 
 @kernel
@@ -87,22 +80,18 @@ def _emit(
     """Write one row; past the end of the columns rows are only counted."""
     n = state[ROWS_WRITTEN]
     state[ROWS_WRITTEN] = n + 1
-    if n >= len(rows.ts_recv):
+    if n >= rows.fields.shape[1]:
         return
-    rows.ts_recv[n] = state[CLOCK]
-    rows.venue[n] = v
-    rows.action[n] = action
-    rows.side[n] = side
-    rows.depth[n] = depth
-    rows.price[n] = price
-    rows.size[n] = size
-    for level in range(LEVELS):
-        rows.bid_px[n, level] = books.top_px[v, BID, level]
-        rows.ask_px[n, level] = books.top_px[v, ASK, level]
-        rows.bid_sz[n, level] = books.top_sz[v, BID, level]
-        rows.ask_sz[n, level] = books.top_sz[v, ASK, level]
-        rows.bid_ct[n, level] = books.top_ct[v, BID, level]
-        rows.ask_ct[n, level] = books.top_ct[v, ASK, level]
+    rows.fields[0, n] = state[CLOCK]
+    rows.fields[1, n] = v
+    rows.fields[2, n] = action
+    rows.fields[3, n] = side
+    rows.fields[4, n] = depth
+    rows.fields[5, n] = price
+    rows.fields[6, n] = size
+    for block in range(6):
+        for level in range(LEVELS):
+            rows.levels[block, n, level] = books.top[block, v, level]
 
 
 @kernel
@@ -112,7 +101,7 @@ def _depth(books: Books, v: int, side: int, at: int) -> int:
     better = 0
     for i in range(min(abs(at - best), SCAN_TICKS)):
         here = best - i if side == BID else best + i
-        if books.size[v, side, here] > 0:
+        if books.ticks[SHARES, v, side, here] > 0:
             better += 1
             if better == LEVELS:
                 break
@@ -124,11 +113,11 @@ def add(
     rows: Rows, books: Books, state: Int64, v: int, side: int, at: int, size: int, base: int, tick: int
 ) -> None:
     """Add one order; a level beyond those that show changes the book without a row."""
-    if at < 0 or at >= books.size.shape[2]:
+    if at < 0 or at >= books.ticks.shape[3]:
         return
     best = books.best[v, side]
-    books.size[v, side, at] += size
-    books.orders[v, side, at] += 1
+    books.ticks[SHARES, v, side, at] += size
+    books.ticks[ORDERS, v, side, at] += 1
     if best < 0 or (at > best if side == BID else at < best):
         books.best[v, side] = at
     depth = _depth(books, v, side, at)
@@ -150,14 +139,14 @@ def add(
 @kernel
 def _remove(books: Books, v: int, side: int, at: int, size: int, orders: int) -> None:
     """Take shares and orders off a tick, and find the new best where the level is gone."""
-    books.size[v, side, at] -= size
-    books.orders[v, side, at] -= orders
-    if books.size[v, side, at] > 0 or books.best[v, side] != at:
+    books.ticks[SHARES, v, side, at] -= size
+    books.ticks[ORDERS, v, side, at] -= orders
+    if books.ticks[SHARES, v, side, at] > 0 or books.best[v, side] != at:
         return
     step = -1 if side == BID else 1
-    while 0 <= at < books.size.shape[2] and books.size[v, side, at] == 0:
+    while 0 <= at < books.ticks.shape[3] and books.ticks[SHARES, v, side, at] == 0:
         at += step
-    books.best[v, side] = at if 0 <= at < books.size.shape[2] else -1
+    books.best[v, side] = at if 0 <= at < books.ticks.shape[3] else -1
 
 
 @kernel
@@ -165,8 +154,8 @@ def cancel(
     rows: Rows, books: Books, state: Int64, v: int, side: int, at: int, drawn: int, base: int, tick: int
 ) -> None:
     """Cancel one order at a tick: the last one in full, else `drawn` shares that leave one share an order."""
-    size = books.size[v, side, at]
-    orders = books.orders[v, side, at]
+    size = books.ticks[SHARES, v, side, at]
+    orders = books.ticks[ORDERS, v, side, at]
     cancelled = size if orders == 1 else min(drawn, size - (orders - 1))
     depth = _depth(books, v, side, at)
     _remove(books, v, side, at, cancelled, 1)
@@ -180,8 +169,8 @@ def cancel(
 def take(rows: Rows, books: Books, state: Int64, v: int, side: int, size: int, base: int, tick: int) -> int:
     """Trade against the best level, as a trade and a cancel row. Return the shares."""
     at = books.best[v, side]
-    shown = books.size[v, side, at]
-    orders = books.orders[v, side, at]
+    shown = books.ticks[SHARES, v, side, at]
+    orders = books.ticks[ORDERS, v, side, at]
     filled = int(min(size, shown))
     price = (base + at) * tick
     aggressor, resting = (SIDE_BID, SIDE_ASK) if side == ASK else (SIDE_ASK, SIDE_BID)

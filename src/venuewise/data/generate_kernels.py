@@ -19,8 +19,10 @@ from venuewise.data.generate_books import (
     BID,
     CLOCK,
     LEVELS,
+    ORDERS,
     ROWS_WRITTEN,
     SCAN_TICKS,
+    SHARES,
     Books,
     Rows,
     add,
@@ -111,7 +113,7 @@ def _react(
                 break
             advance(state, state[CLOCK] + int(gap_ns * uniform(random)))
             if uniform(random) < HIT_SHARE:
-                take(rows, books, state, v, side, books.size[v, side, best], base, tick)
+                take(rows, books, state, v, side, books.ticks[SHARES, v, side, best], base, tick)
             else:
                 cancel(rows, books, state, v, side, best, order_size(random, odd_lots), base, tick)
     for side in range(2):
@@ -171,12 +173,12 @@ def _open_books(
                 nearest = max(nearest, books.best[v, BID] + 1)
             for distance in range(SCAN_TICKS):
                 at = nearest - distance if side == BID else nearest + distance
-                if distance > 0 and (at < 0 or at >= books.size.shape[2] or uniform(random) < 0.1):
+                if distance > 0 and (at < 0 or at >= books.ticks.shape[3] or uniform(random) < 0.1):
                     continue
                 wanted = queue_target(queues[v], distance) * (0.25 + uniform(random))
-                while books.size[v, side, at] < wanted:
-                    books.size[v, side, at] += order_size(random, odd_lots)
-                    books.orders[v, side, at] += 1
+                while books.ticks[SHARES, v, side, at] < wanted:
+                    books.ticks[SHARES, v, side, at] += order_size(random, odd_lots)
+                    books.ticks[ORDERS, v, side, at] += 1
             books.best[v, side] = nearest
             refresh(books, v, side, base, tick)
 
@@ -270,7 +272,7 @@ def simulate(
         elif books.best[v, side] >= 0:
             distance = _distance(random)
             at = books.best[v, side] + (-distance if side == BID else distance)
-            shown = books.size[v, side, at] if 0 <= at < books.size.shape[2] else 0
+            shown = books.ticks[SHARES, v, side, at] if 0 <= at < books.ticks.shape[3] else 0
             # cancels come at a rate in proportion to what is queued, up to twice the target
             if uniform(random) * 2.0 * queue_target(queues[v], distance) < shown:
                 cancel(rows, books, state, v, side, at, size, base, tick)

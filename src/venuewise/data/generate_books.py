@@ -25,7 +25,6 @@ LEVELS = 10
 BID, ASK = 0, 1
 SHARES, ORDERS = 0, 1  # first axis of `Books.ticks`
 ROWS_WRITTEN, CLOCK = 0, 1  # entries of `state`
-SCAN_TICKS = 64  # a level further than this from the best does not show
 
 
 class Rows(NamedTuple):
@@ -57,16 +56,13 @@ def refresh(books: Books, v: int, side: int, base: int, tick: int) -> None:
     step = -1 if side == BID else 1
     at = books.best[v, side]
     level = 0
-    if at >= 0:
-        for _ in range(SCAN_TICKS):
-            if at < 0 or at >= books.ticks.shape[3] or level == LEVELS:
-                break
-            if books.ticks[SHARES, v, side, at] > 0:
-                books.top[side, v, level] = (base + at) * tick
-                books.top[2 + side, v, level] = books.ticks[SHARES, v, side, at]
-                books.top[4 + side, v, level] = books.ticks[ORDERS, v, side, at]
-                level += 1
-            at += step
+    while 0 <= at < books.ticks.shape[3] and level < LEVELS:
+        if books.ticks[SHARES, v, side, at] > 0:
+            books.top[side, v, level] = (base + at) * tick
+            books.top[2 + side, v, level] = books.ticks[SHARES, v, side, at]
+            books.top[4 + side, v, level] = books.ticks[ORDERS, v, side, at]
+            level += 1
+        at += step
     for rest in range(level, LEVELS):
         books.top[side, v, rest] = UNDEFINED_PRICE
         books.top[2 + side, v, rest] = 0
@@ -99,13 +95,13 @@ def _depth(books: Books, v: int, side: int, at: int) -> int:
     """Count levels better than a tick, up to those that show."""
     best = books.best[v, side]
     better = 0
-    for i in range(min(abs(at - best), SCAN_TICKS)):
+    for i in range(abs(at - best)):
         here = best - i if side == BID else best + i
         if books.ticks[SHARES, v, side, here] > 0:
             better += 1
             if better == LEVELS:
                 break
-    return better if abs(at - best) < SCAN_TICKS else LEVELS
+    return better
 
 
 @kernel
@@ -123,17 +119,8 @@ def add(
     depth = _depth(books, v, side, at)
     if depth < LEVELS:
         refresh(books, v, side, base, tick)
-        _emit(
-            rows,
-            books,
-            state,
-            v,
-            ACTION_ADD,
-            SIDE_BID if side == BID else SIDE_ASK,
-            depth,
-            (base + at) * tick,
-            size,
-        )
+        code = SIDE_BID if side == BID else SIDE_ASK
+        _emit(rows, books, state, v, ACTION_ADD, code, depth, (base + at) * tick, size)
 
 
 @kernel

@@ -21,7 +21,6 @@ from venuewise.data.generate_books import (
     LEVELS,
     ORDERS,
     ROWS_WRITTEN,
-    SCAN_TICKS,
     SHARES,
     Books,
     Rows,
@@ -45,6 +44,7 @@ FAR_TICKS = 30
 GEOMETRIC_STAY = 0.75
 DEPTH_GROWTH = 0.12  # queue target grows by this share a tick, over the first ten
 SWEEP_LEVELS = 3
+OPENING_TICKS = 64  # filled on each side at the start
 BIG_MOVE_SHARE, BIG_MOVE = 0.02, 5.0  # share of jumps that are larger, and by how much
 
 
@@ -171,7 +171,7 @@ def _open_books(
             nearest = _nearest(view, half_spread, side)
             if side == ASK:  # a price on the grid with no half spread would lock the book
                 nearest = max(nearest, books.best[v, BID] + 1)
-            for distance in range(SCAN_TICKS):
+            for distance in range(OPENING_TICKS):
                 at = nearest - distance if side == BID else nearest + distance
                 if distance > 0 and (at < 0 or at >= books.ticks.shape[3] or uniform(random) < 0.1):
                     continue

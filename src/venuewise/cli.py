@@ -6,7 +6,9 @@ input or usage (one line on stderr), 1: a fault of ours.
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,6 +43,22 @@ def root(
     """Smart order router on the Cont & Kukanov order-placement model."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+@app.command()
+def inspect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, DBN or Parquet files.")],
+    window: Annotated[
+        str | None, typer.Option(help="Only rows from A to B, UTC: 13:36:32-13:45:14, or full times A/B.")
+    ] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="Only this symbol; may be repeated.")] = None,
+    long_gap: Annotated[float, typer.Option(help="Seconds of silence that count as a gap.")] = 60.0,
+) -> None:
+    """Print what market data files hold and how clean they are, as JSON."""
+    from venuewise.data.quality import inspect as inspect_files
+
+    quality = inspect_files(list(files), window=window, symbols=symbol or None, long_gap=long_gap)
+    typer.echo(json.dumps(quality.to_dict(), indent=2))
 
 
 def main() -> None:

@@ -168,6 +168,15 @@ def parse_rows(
             if code != OK:
                 report[R_CODE], report[R_ROW], report[R_COLUMN] = code, row, column
                 report[R_START], report[R_STOP] = begin, end
+                fields = column + 1  # a missing or surplus field is the likelier cause of a bad cell after it
+                while not last:
+                    while position < stop and data[position] != COMMA and data[position] != NEWLINE:
+                        position += 1
+                    fields += 1
+                    last = position >= stop or data[position] == NEWLINE
+                    position += 1
+                if fields != columns:
+                    report[R_CODE], report[R_COLUMN] = FIELDS, fields
                 return
             flat[bases[column] + row * strides[column]] = value
             column += 1

@@ -137,7 +137,7 @@ def _check_text(raw: bytes, file: str) -> tuple[bytes, int]:
         try:
             raw.decode()
         except UnicodeDecodeError as error:
-            bad = error.start
+            bad = error.start if bad < 0 else min(bad, error.start)
         raw = raw.removeprefix(b"\xef\xbb\xbf")
     if bad >= 0:
         row = raw.count(b"\n", 0, bad) + 1
@@ -191,15 +191,14 @@ def _cut(raw: bytes, body: int, stop: int) -> tuple[list[int], list[int]]:
 def _lay_out(
     header: list[str], file: str, header_row: int | None, rows: int, levels: int | None, counts: bool
 ) -> _Layout:
-    seen: set[str] = set()
-    for name in header:
-        if name in seen:
-            raise DataError(file, f"two columns named {name!r}", "each column once", row=header_row)
-        seen.add(name)
+    seen = set(header)
     missing = [name for name in REQUIRED if name not in seen]
     if missing:
         shown = ", ".join(header[:6]) + (", ..." if len(header) > 6 else "")
         raise DataError(file, f"columns {shown[:120]!r}", f"also {', '.join(missing)}", row=header_row)
+    for name in header:
+        if header.count(name) > 1:
+            raise DataError(file, f"two columns named {name!r}", "each column once", row=header_row)
     held = 1
     while any(f"{side}_px_{held:02d}" in seen for side in ("bid", "ask")):
         held += 1

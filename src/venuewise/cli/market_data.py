@@ -79,6 +79,22 @@ def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Numb
 
 
 @app.command()
+def inspect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, DBN or Parquet files.")],
+    window: Annotated[
+        str | None, typer.Option(help="Only rows from A to B, UTC: 13:36:32-13:45:14, or full times A/B.")
+    ] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="Only this symbol; may be repeated.")] = None,
+    long_gap: Annotated[float, typer.Option(help="Seconds of silence that count as a gap.")] = 60.0,
+) -> None:
+    """Print what market data files hold and how clean they are, as JSON."""
+    from venuewise.data.quality import inspect as inspect_files
+
+    quality = inspect_files(list(files), window=window, symbols=symbol or None, long_gap=long_gap)
+    print_json(quality.to_dict())
+
+
+@app.command()
 def venues(
     fees: Annotated[
         Path | None, typer.Option("--fees", help="TOML file of venues and fees laid over the packaged table.")

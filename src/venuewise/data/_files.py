@@ -29,8 +29,8 @@ def load(path: Path) -> tuple[bytes | mmap, Kind]:
     Raises
     ------
     DataError
-        If there is no such file, it is a directory, unreadable, empty, cut off, corrupt, or not of the kind that
-        its suffix promises.
+        If there is no such file, or it is a directory, unreadable, empty, cut off, corrupt, or not of the
+        kind that its suffix promises.
     """
     name = str(path)
     try:

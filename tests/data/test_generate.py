@@ -92,7 +92,7 @@ def check_row(events: Events, row: int, before: int) -> None:
     assert new == [*old[:depth], (price, remaining, orders), *old[depth + 1 :]]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**63 - 1),
     venues=st.one_of(
@@ -110,8 +110,8 @@ def test_every_row_is_the_book_of_its_venue_after_its_event(
 ) -> None:
     price, tick = market
     events = generate(
-        venues=venues, symbols=("X", "Y"), duration="1s", seed=seed, price=price, tick=tick, trade_share=0.1,
-        **parameters,
+        venues=venues, symbols=("X", "Y"), duration="0.4s", rate=2_000, seed=seed, price=price, tick=tick,
+        trade_share=0.1, **parameters,
     )  # fmt: skip
     assert len(events)
     units = round(tick * 1e9)
@@ -284,6 +284,8 @@ def test_an_inverted_venue_is_among_the_first_five() -> None:
         ({"rate": 0}, "rate must be"),
         ({"rate": float("nan")}, "rate must be"),
         ({"rate": "fast"}, "rate must be"),
+        ({"rate": 10}, "repricing alone would write some 60 rows a second"),
+        ({"volatility": 9}, "or lower the volatility"),
         ({"price": [1.0, 2.0]}, "2 for 1 symbols"),
         ({"price": 0}, "price must be"),
         ({"price": 1.0}, "too few ticks"),

@@ -28,10 +28,14 @@ def generate(
     price: Annotated[
         str | None, typer.Option(help="Opening price in dollars: one, or one a symbol separated by commas.")
     ] = None,
+    tick: Annotated[float, typer.Option(help="Price grid in dollars.")] = 0.01,
     volatility: Annotated[float, typer.Option(help="Annualised volatility of the efficient price.")] = 0.25,
     half_spread: Annotated[float, typer.Option(help="Dollars between efficient price and quotes.")] = 0.0025,
     mean_queue: Annotated[float, typer.Option(help="Shares queued at the best.")] = 300.0,
     odd_lots: Annotated[float, typer.Option(help="Share of orders under 100 shares.")] = 0.35,
+    trade_share: Annotated[
+        float, typer.Option(help="Share of trades among the rows of the order flow.")
+    ] = 0.05,
     delay_scale: Annotated[float, typer.Option(help="Multiplies the venues' delays.")] = 1.0,
 ) -> None:
     """Write a synthetic multi-venue market to a file and print what it holds as JSON."""
@@ -49,10 +53,12 @@ def generate(
         start=start,
         rate=rate,
         price=prices[0] if prices and len(prices) == 1 else prices,
+        tick=tick,
         volatility=volatility,
         half_spread=half_spread,
         mean_queue=mean_queue,
         odd_lots=odd_lots,
+        trade_share=trade_share,
         delay_scale=delay_scale,
     )
     events.to_csv(out)

@@ -108,7 +108,7 @@ def generate(
     start : str or int
         ISO-8601 time (UTC where it names no offset), or nanoseconds since 1970.
     rate : float
-        Rows a second and symbol, about. Repricing alone takes a part that grows with the volatility squared.
+        Rows a second and symbol, about: at least what repricing alone writes, which grows with volatility.
     price : float or sequence of float, optional
         Opening price in dollars, one for all or one a symbol; by default from `OPENING_PRICES`.
     tick : float
@@ -261,6 +261,11 @@ def _market(
     trade_weight = trade_share * _FLOW_ROWS / (_LEVELS_A_TRADE * (1.0 - 2.0 * trade_share))
     rows_a_draw = (2.0 * _LEVELS_A_TRADE * trade_weight + _FLOW_ROWS) / (trade_weight + 3.0)
     requotes = _REQUOTES * venues * sigma * sigma / (sigma + 0.6)
+    if requotes > rate:
+        raise ConfigError(
+            f"rate {rate:g}: repricing alone would write some {requotes:,.0f} rows a second; "
+            "raise the rate, or lower the volatility or the number of venues"
+        )
     draw_rate = max(rate - requotes, 0.3 * rate) / rows_a_draw
     gap_ns = min(_BURST_GAP_NS, 0.1 * NS_PER_SECOND / rate)
 
@@ -290,7 +295,8 @@ def _merged(markets: list[Rows]) -> tuple[Rows, npt.NDArray[np.int32]]:
     order = np.argsort(fields[0], kind="stable")
     levels = np.empty((6, len(order), LEVELS), np.int64)
     for block in range(6):
-        levels[block] = np.concatenate([market.levels[block] for market in markets])[order]
+        together = np.concatenate([market.levels[block] for market in markets])
+        np.take(together, order, axis=0, out=levels[block], mode="clip")  # clip: no copy for checking
     return Rows(fields[:, order], levels), codes[order]
 
 

@@ -180,7 +180,9 @@ def price(data: UInt8, start: int, stop: int, fixed: bool) -> tuple[int, int, bo
         return PRICE_BIG, 0, False
     if code == OK:
         return OK, value * _POWERS[9], False
-    if float(mantissa) * 10.0**exponent >= FIXED_FROM:
+    if (
+        exponent >= -11 and mantissa >= FIXED_FROM * _POWERS[-exponent]
+    ):  # with more decimals it is less for sure
         return PRICE_BIG, 0, True
     shift = exponent + 9
     while shift < -1:  # keep one digit below 1e-9 to round by

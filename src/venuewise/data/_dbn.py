@@ -136,9 +136,12 @@ def read_dbn(data: bytes | mmap, file: str, *, levels: int | None, counts: bool)
         )
     if rows == 0:
         raise DataError(file, "metadata and no records", "at least one record")
-    # The kernel reads aligned words; metadata of odd length costs one copy.
+    # The kernel reads aligned words; metadata of odd length (version 3 pads it) costs one copy.
     raw = np.frombuffer(data, np.uint8, rows * 8 * width, body)
-    words = (raw if body % 8 == 0 else raw.copy()).view(np.int64).reshape(rows, width)
+    if body % 8:
+        raw = raw.copy()
+        raw.flags.writeable = False  # as the mapped file is: one signature of the kernel for both
+    words = raw.view(np.int64).reshape(rows, width)
 
     kept = held if levels is None else min(levels, held)
     scalars, characters = np.empty((7, rows), np.int64), np.empty((3, rows), np.uint8)
@@ -209,8 +212,11 @@ def _symbols(metadata: databento_dbn.Metadata, ids: Int64, times: Int64) -> tupl
 
     Returns codes into a list of names in which a name may repeat.
     """
-    distinct, codes = np.unique(ids, return_inverse=True)
-    codes = codes.astype(np.int64)
+    if (ids == ids[0]).all():
+        distinct, codes = ids[:1], np.zeros(len(ids), np.int64)
+    else:
+        distinct, codes = np.unique(ids, return_inverse=True)
+        codes = codes.astype(np.int64)
     names = [str(i) for i in distinct]
     place = {name: i for i, name in enumerate(names)}
     epoch = dt.date(1970, 1, 1)
@@ -225,8 +231,10 @@ def _symbols(metadata: databento_dbn.Metadata, ids: Int64, times: Int64) -> tupl
             rows = (ids == distinct[instrument]) & (times >= first) & (times < end)
             codes[rows] = len(names)
             names.append(name)
-    used, codes = np.unique(codes, return_inverse=True)
-    return codes.astype(np.int64), [names[i] for i in used]
+    used = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    place_of = np.zeros(len(names), np.int64)
+    place_of[used] = np.arange(len(used))
+    return place_of[codes], [names[i] for i in used]
 
 
 def _error(file: str, report: Int64, schema: str, rtype: int) -> DataError:

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from venuewise.strategies.base import ChildOrder, ParentOrder, Strategy
     from venuewise.strategies.builtin import BestAsk, Static, Twap, Vwap
 
+from venuewise.model.allocation import Allocation, Allocations, allocate, allocate_many
+from venuewise.model.cost import CostModel
+
+__all__ = ["Allocation", "Allocations", "CostModel", "allocate", "allocate_many"]
+
 __version__ = "0.1.0"
 
 __all__ = [

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from venuewise.backtesting import backtest
     from venuewise.data.events import Events
     from venuewise.data.generate import generate
+    from venuewise.data.quality import Quality, inspect
     from venuewise.data.reader import read
     from venuewise.errors import AccountingError, ConfigError, DataError, VenuewiseError
     from venuewise.market.book import Book, Quotes
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from venuewise.simulation.state import Frictions
     from venuewise.strategies.base import ChildOrder, ParentOrder, Strategy
     from venuewise.strategies.builtin import BestAsk, Static, Twap, Vwap
+
+from venuewise.model.allocation import Allocation, Allocations, allocate, allocate_many
+from venuewise.model.cost import CostModel
+
+__all__ = ["Allocation", "Allocations", "CostModel", "allocate", "allocate_many"]
 
 __version__ = "0.1.0"
 
@@ -42,6 +48,7 @@ __all__ = [
     "Frictions",
     "Grid",
     "ParentOrder",
+    "Quality",
     "Quotes",
     "Static",
     "Strategy",
@@ -53,6 +60,7 @@ __all__ = [
     "__version__",
     "backtest",
     "generate",
+    "inspect",
     "load_venues",
     "read",
 ]
@@ -61,6 +69,7 @@ _HOMES = {
     "backtesting": ("backtest",),
     "data.events": ("Events",),
     "data.generate": ("generate",),
+    "data.quality": ("Quality", "inspect"),
     "data.reader": ("read",),
     "errors": ("AccountingError", "ConfigError", "DataError", "VenuewiseError"),
     "market.book": ("Book", "Quotes"),

@@ -40,7 +40,7 @@ def test_kcat_reads_our_messages_keys_and_headers(
     for row, line in enumerate(out):
         key, headers, value = line.split("|", 2)
         assert key == events.symbols[events.symbol[row]]
-        assert headers == f"schema=venuewise.market,version=1,source=source,row={row}"
+        assert headers == f"schema=venuewise.market,version=1,synthetic=true,source=source,row={row}"
         assert Decimal(str(json.loads(value, parse_float=Decimal)["ask_px_00"])) * 10**9 == int(
             events.ask_px[row, 0]
         )

@@ -46,6 +46,8 @@ HEADER_SCHEMA: Final = "schema"
 HEADER_VERSION: Final = "version"
 MARKET_HEADERS: Final = ((HEADER_SCHEMA, MARKET_SCHEMA.encode()), (HEADER_VERSION, SCHEMA_VERSION.encode()))
 """Headers of every market-data message."""
+SYNTHETIC_HEADER: Final = ("synthetic", b"true")
+"""Follows them where the data are made up, so that they never pass for real quotes."""
 MAX_MESSAGE_BYTES: Final = 65_536
 MAX_LEVELS: Final = 10
 MAX_DOLLARS: Final = 9_223_372_037
@@ -258,7 +260,9 @@ class Decoder:
             reason = self._read_fully(values[index], table[index])
             if reason is not None:
                 poison[index] = reason
+        synthetic = False
         for index, header in enumerate(headers or ()):
+            synthetic = synthetic or (header is not None and SYNTHETIC_HEADER in header)
             if (
                 header
                 and tuple(header[:2]) != MARKET_HEADERS
@@ -267,7 +271,7 @@ class Decoder:
                 poison[index] = reason
         rows = np.delete(np.arange(n), list(poison))
         good = table[rows] if poison else table
-        return Batch(self._events(good), rows, tuple(Poison(i, poison[i]) for i in sorted(poison)))
+        return Batch(self._events(good, synthetic), rows, tuple(Poison(i, poison[i]) for i in sorted(poison)))
 
     def _read_fully(self, value: bytes | None, row: Int64) -> str | None:
         """Read any valid message into a row of defaults, or return what is wrong with it."""
@@ -311,7 +315,7 @@ class Decoder:
                     _price(value, name) if place < 2 else value or 0
                 )
 
-    def _events(self, table: Int64) -> Events:
+    def _events(self, table: Int64, synthetic: bool) -> Events:
         n, levels = len(table), self._levels
         if n and table[:, SYMBOL].min() < 0:
             nameless = self._symbols.setdefault("", len(self._symbols))
@@ -332,6 +336,7 @@ class Decoder:
             bid_px=book(0), ask_px=book(1), bid_sz=book(2), ask_sz=book(3),
             bid_ct=np.empty((n, 0), np.int64), ask_ct=np.empty((n, 0), np.int64),
             publishers=tuple(self._publishers), symbols=tuple(self._symbols),
+            synthetic=synthetic,
         )  # fmt: skip
 
 

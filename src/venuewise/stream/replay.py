@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, Protocol, TextIO
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from venuewise.data.events import ROW_COLUMNS, Events, Int64
 from venuewise.errors import ConfigError
-from venuewise.stream.codec import MARKET_HEADERS, encode
+from venuewise.stream.codec import MARKET_HEADERS, SYNTHETIC_HEADER, encode
 from venuewise.stream.settings import Settings
-from venuewise.stream.topics import BROKER_SECONDS, partition_of, quiet
+from venuewise.stream.source import HEADER_ROW, HEADER_SOURCE, read_to_end
+from venuewise.stream.topics import partition_of, quiet
 
-HEADER_SOURCE: Final = "source"
-HEADER_ROW: Final = "row"
 FLUSH_SECONDS: Final = 30.0
 
 _LOOK_BACK: Final = 1000
@@ -143,7 +142,8 @@ class KafkaSink:
         self._topic = topic
         self._keys = [symbol.encode() for symbol in events.symbols]
         self._partitions = [partition_of(key, partitions) for key in self._keys]
-        self._headers = [*MARKET_HEADERS, (HEADER_SOURCE, source.encode())]
+        synthetic = [SYNTHETIC_HEADER] if events.synthetic else []
+        self._headers = [*MARKET_HEADERS, *synthetic, (HEADER_SOURCE, source.encode())]
         self._failed: list[KafkaError] = []
         self._producer = Producer(
             settings.client(
@@ -197,7 +197,7 @@ def unsent_rows(settings: Settings, topic: str, partitions: int, events: Events,
         If the topic cannot be read.
     """
     last = np.full(partitions, -1, np.int64)
-    for message in _ends_of(settings, topic, partitions):
+    for message in read_to_end(settings, topic, last=_LOOK_BACK):
         headers = dict(message.headers() or ())
         if (
             headers.get(HEADER_SOURCE) == source.encode()
@@ -206,41 +206,6 @@ def unsent_rows(settings: Settings, topic: str, partitions: int, events: Events,
             last[message.partition()] = int(number)
     homes = np.array([partition_of(symbol.encode(), partitions) for symbol in events.symbols], np.int64)
     return np.flatnonzero(np.arange(len(events)) > last[homes[events.symbol]])
-
-
-def _ends_of(settings: Settings, topic: str, partitions: int) -> Iterator[Message]:
-    consumer = Consumer(
-        settings.client(
-            {
-                "group.id": "venuewise-produce",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "error_cb": quiet,
-            }
-        )
-    )
-    try:
-        starts = []
-        for partition in range(partitions):
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), BROKER_SECONDS)
-            starts.append(TopicPartition(topic, partition, max(low, high - _LOOK_BACK)))
-        consumer.assign(starts)
-        open_partitions = partitions
-        while open_partitions:
-            message = consumer.poll(BROKER_SECONDS)
-            if message is None:
-                raise ConfigError(f"topic {topic} cannot be read: no answer from the broker")
-            error = message.error()
-            if error is None:
-                yield message
-            elif error.code() == KafkaError._PARTITION_EOF:
-                open_partitions -= 1
-            else:
-                raise ConfigError(f"topic {topic} cannot be read: {error.str()}")
-    except KafkaException as failure:
-        raise ConfigError(f"topic {topic} cannot be read: {failure.args[0].str()}") from None
-    finally:
-        consumer.close()
 
 
 def replay(

@@ -1,0 +1,50 @@
+"""A topic gives back the file that was played onto it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from confluent_kafka import Producer
+
+from tests.stream.helpers import settings_for
+from venuewise.data.generate import generate
+from venuewise.data.reader import read
+from venuewise.errors import ConfigError
+from venuewise.stream import replay, source, topics
+
+
+def test_a_file_sent_twice_over_three_partitions_comes_back_as_it_was(
+    kafka_bootstrap: str, topic: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "day.csv"
+    generate(venues=3, symbols=["MSFT", "AAPL", "NVDA"], duration="2s", seed=11).to_csv(path)
+    events = read(path)
+    settings = settings_for(kafka_bootstrap)
+    count = topics.ensure_topic(settings, topic, 3)
+    for limit in (300, None):
+        sink = replay.KafkaSink(settings, topic, count, events, replay.fingerprint(events))
+        replay.replay(events, sink, topic=topic, speed=None, limit=limit)
+    producer = Producer({"bootstrap.servers": kafka_bootstrap})
+    producer.produce(topic, b"junk", partition=0)
+    producer.flush(10)
+    found, poison = source.read_topic(settings, topic, levels=events.levels)
+    assert [item.reason[:8] for item in poison] == ["not JSON"]
+    assert found.source == (f"kafka://{topic}",)
+    found = replace(found, source=events.source, notes=events.notes)
+    for field in fields(events):
+        a, b = getattr(found, field.name), getattr(events, field.name)
+        if isinstance(b, np.ndarray):
+            np.testing.assert_array_equal(a, b, err_msg=field.name)
+            assert a.dtype == b.dtype
+        else:
+            assert a == b, field.name
+
+
+def test_a_topic_without_market_data_is_named(kafka_bootstrap: str, topic: str) -> None:
+    settings = settings_for(kafka_bootstrap)
+    topics.ensure_topic(settings, topic, 2)
+    with pytest.raises(ConfigError, match=f"topic {topic} holds no market data"):
+        source.read_topic(settings, topic)

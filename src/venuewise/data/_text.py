@@ -340,5 +340,5 @@ def _assemble(
         symbols=symbols,
         source=(file,),
         synthetic=bool(scalar("synthetic").any()),
-        notes=(f"{file}: {zeroed} sizes without a price were read as 0.",) if zeroed else (),
+        notes=(f"{file}: sizes without a price, read as 0: {zeroed}.",) if zeroed else (),
     )

@@ -99,12 +99,22 @@ def test_the_first_bad_cell_is_named_whatever_the_chunks(
         (["222.81", "222810000000"], 3, "found '222810000000'; expected decimal prices"),
         (["222810000000", "222"], 3, "found '222'; expected a fixed-point price of 100,000"),
         (["222", "222810000000"], 2, "found '222'; expected a fixed-point price of 100,000"),
+        (["222"] * 4000 + ["222810000000"] * 10 + ["222.5"] * 3000, 2, "found '222'; expected a fixed-point"),
+        (["7000000"] * 4000 + ["222810000000"] * 10 + ["222.5"] * 3000, 4012, "expected fixed-point prices"),
         (["222"] * 5000 + ["222.5", "222810000000"], 5003, "expected decimal prices below 10,000,000"),
     ],
 )
+@pytest.mark.parametrize("threads", [1, 4])
 def test_decimal_and_fixed_point_prices_are_not_mixed(
-    tmp_path: Path, prices: list[str], row_number: int, expected: str
+    tmp_path: Path,
+    prices: list[str],
+    row_number: int,
+    expected: str,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("venuewise.data._text._SMALLEST_CHUNK", 1)
+    monkeypatch.setattr("venuewise.data._text.threads", lambda: threads)
     table = [row(price="", bid_px_00="", ask_px_00=price, sequence=i + 1) for i, price in enumerate(prices)]
     path = write(tmp_path / "day.csv", table)
     assert f"{path}, row {row_number}, column ask_px_00: " in complaint(path)

@@ -7,12 +7,13 @@ input or usage (one line on stderr), 1: a fault of ours.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from venuewise import __version__
-from venuewise.errors import VenuewiseError
+from venuewise.errors import ConfigError, VenuewiseError
 
 app = typer.Typer(
     name="venuewise",
@@ -41,6 +42,23 @@ def root(
     """Smart order router on the Cont & Kukanov order-placement model."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+@app.command()
+def allocate(
+    file: Annotated[Path | None, typer.Argument(help="Book as JSON; without it, read from stdin.")] = None,
+) -> None:
+    """Split one order over the quotes of a book, and print the decision as JSON."""
+    import msgspec
+
+    from venuewise.decisions import decide, decode_request
+
+    try:
+        text = sys.stdin.buffer.read() if file is None else file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from None
+    decision = msgspec.json.encode(decide(decode_request(text)))
+    typer.echo(msgspec.json.format(decision, indent=2))
 
 
 def main() -> None:

@@ -26,7 +26,11 @@ def imported_layers(file: Path) -> set[str]:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_no_package_imports_from_its_right(layer: str) -> None:
     right = set(LAYERS[LAYERS.index(layer) + 1 :])
-    files = [SOURCE / f"{layer}.py"] if (SOURCE / f"{layer}.py").exists() else sorted((SOURCE / layer).rglob("*.py"))
+    files = (
+        [SOURCE / f"{layer}.py"]
+        if (SOURCE / f"{layer}.py").exists()
+        else sorted((SOURCE / layer).rglob("*.py"))
+    )
     assert files
     for file in files:
         assert not imported_layers(file) & right, file.name

@@ -44,7 +44,7 @@ def demo_result(
     seed: int = 7,
     progress: Callable[[int, int], None] | None = None,
 ) -> BacktestResult:
-    """Return the backtest of the demo: ten minutes of five synthetic venues, 48 parent orders out of sample."""
+    """Return the backtest of the demo: ten minutes of five synthetic venues, 54 parent orders out of sample."""
     from venuewise.backtesting import backtest as run
     from venuewise.data.generate import generate
 
@@ -53,8 +53,8 @@ def demo_result(
         order_size=order_size,
         side=side,
         start="every:5s",
-        horizon="60s",
-        slice_seconds=10.0,
+        horizon="30s",
+        slice_seconds=5.0,
         grid=DEMO_GRID,
         seed=seed,
         progress=progress,

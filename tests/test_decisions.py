@@ -102,7 +102,7 @@ def test_sell_takes_bids_and_its_cash_comes_in(
         ),
         (
             {"venues": [{"venue": "A", "ask": 1.0, "ask_size": 5, "fee": 0.0}]},
-            "$.venues[0]: object missing required field rebate",
+            "$.venues[0].venue: no venue named 'A'",
         ),
         ({"colour": "red"}, "object contains unknown field colour"),
         ({"side": "short"}, "$.side: invalid enum value"),
@@ -134,3 +134,18 @@ def test_missing_file_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert run(monkeypatch, capsys, "nowhere.json") == (
         2, "", "venuewise: nowhere.json: No such file or directory\n",
     )  # fmt: skip
+
+
+def test_fees_that_a_book_leaves_out_come_from_the_venue_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = vw.load_venues()
+    venues = [
+        {"venue": "BYX", "ask": 222.11, "ask_size": 2000},
+        {"venue": 2, "ask": 222.11, "ask_size": 2000, "fee": 0.001},
+    ]
+    feed(monkeypatch, json.dumps({**REQUEST, "venues": venues}).encode())
+    shown = json.loads(run(monkeypatch, capsys)[1])["venues"]
+    byx, nasdaq = table.by_name("BYX"), table.resolve([2])[0]
+    assert (shown[0]["fee"], shown[0]["rebate"]) == (byx.taker_fee_dollars, byx.maker_rebate_dollars)
+    assert (shown[1]["fee"], shown[1]["rebate"]) == (0.001, nasdaq.maker_rebate_dollars)

@@ -1,0 +1,306 @@
+"""The what-if router: at every update, how would an order of a fixed size be split right now?
+
+Every row of market data yields exactly one message: a decision, or a refusal with its reason. The decision is
+the static model's (or a built-in strategy's), measured against the mid; nothing is sent to a venue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+
+from venuewise.data.events import PRICE_SCALE, Events
+from venuewise.data.reader import iso
+from venuewise.errors import ConfigError
+from venuewise.market.book import NO_AGE_LIMIT, sign_of
+from venuewise.market.venues import Venue, VenueTable, fees
+from venuewise.model.allocation_kernels import EXACT_FILL, GREEDY_EXACT_FILL
+from venuewise.strategies import BestAsk, Vwap
+from venuewise.stream.books import (
+    DECIDED,
+    MODEL,
+    NO_QUOTE,
+    Books,
+    Decisions,
+    Plan,
+    Rows,
+    decide_rows,
+    no_decisions,
+    room_for,
+)
+from venuewise.stream.codec import SYNTHETIC_HEADER, Decoder, encode
+from venuewise.stream.processing import DeadLetter, Incoming, Outgoing, Processed
+
+Algorithm = Literal["exact", "greedy", "best_ask", "vwap"]
+ALGORITHMS: Final = ("exact", "greedy", "best_ask", "vwap")
+
+_CLOCK: Final = b"clock|"
+
+
+class Summary(msgspec.Struct, frozen=True, gc=False):
+    """What the decision would do at once."""
+
+    total_executed: int
+    underfill: int
+    overfill: int
+    cash_spent: float
+    fill_rate: float
+
+
+class AskLine(msgspec.Struct, frozen=True, gc=False):
+    """One venue of a buy: what it shows, what it charges, what it gets."""
+
+    venue_id: int
+    venue: str
+    ask: float | None
+    ask_size: int
+    fee: float
+    rebate: float
+    allocation: int
+
+
+class BidLine(msgspec.Struct, frozen=True, gc=False):
+    """One venue of a sell."""
+
+    venue_id: int
+    venue: str
+    bid: float | None
+    bid_size: int
+    fee: float
+    rebate: float
+    allocation: int
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """What `route` publishes for a row of market data."""
+
+    symbol: str
+    timestamp: str
+    order_size: int
+    side: str
+    algorithm: str
+    mid: float
+    allocation: list[int]
+    total_cost: float
+    execution_summary: Summary
+    venues: list[AskLine | BidLine] | Any
+    synthetic: bool
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """What `route` publishes for a row that it does not decide at."""
+
+    symbol: str
+    timestamp: str
+    order_size: int
+    side: str
+    algorithm: str
+    refused: str
+    synthetic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfSettings:
+    """What is decided at each update.
+
+    Attributes
+    ----------
+    order_size : int
+        Shares.
+    side : {"buy", "sell"}
+    algorithm : {"exact", "greedy", "best_ask", "vwap"}
+    lambda_over, lambda_under, theta_queue : float
+        Penalties in dollars a share.
+    levels : int
+        Levels of each venue's book that may be taken.
+    interval_ms : float
+        Least time between two decisions for a symbol; 0 decides at every update.
+    max_age_ms : float or None
+        A venue silent for longer takes no part.
+    """
+
+    order_size: int = 5000
+    side: Literal["buy", "sell"] = "buy"
+    algorithm: Algorithm = "exact"
+    lambda_over: float = 0.01
+    lambda_under: float = 0.005
+    theta_queue: float = 0.002
+    levels: int = 1
+    interval_ms: float = 0.0
+    max_age_ms: float | None = None
+
+    def plan(self) -> Plan:
+        """Return the same in the units of the kernels."""
+        if self.algorithm not in ALGORITHMS:
+            raise ConfigError(f"algorithm: found {self.algorithm!r}; expected one of {', '.join(ALGORITHMS)}")
+        kinds = {"best_ask": BestAsk.kind, "vwap": Vwap.kind}
+        penalties = [self.lambda_over, self.lambda_under, self.theta_queue, 0.0]
+        return Plan(
+            order_size=self.order_size,
+            kind=kinds.get(self.algorithm, MODEL),
+            problem=GREEDY_EXACT_FILL if self.algorithm == "greedy" else EXACT_FILL,
+            parameters=np.array(penalties),
+            depth=self.levels,
+            interval=round(self.interval_ms * 1e6),
+            max_age=NO_AGE_LIMIT if self.max_age_ms is None else round(self.max_age_ms * 1e6),
+            sign=sign_of(self.side),
+        )
+
+
+class WhatIf:
+    """Processor of one partition of market data; see `venuewise.stream.processing`."""
+
+    def __init__(self, settings: WhatIfSettings, table: VenueTable) -> None:
+        self.settings, self.table = settings, table
+        self.plan = settings.plan()
+        self.decoder = Decoder(settings.levels)
+        self.books = Books(settings.levels)
+        self._venues: tuple[Venue, ...] = ()
+        self._changed: dict[bytes, bytes | None] = {}
+        self._encoder = msgspec.json.Encoder()
+
+    def process(self, role: str, messages: Sequence[Incoming]) -> Processed:
+        """Decide at every message that can be read; name those that cannot."""
+        if role != "market":
+            raise ValueError(f"a what-if router reads market data, not {role}")
+        batch = self.decoder.decode([m.value for m in messages], [m.headers for m in messages])
+        synthetic = [_is_synthetic(messages[row]) for row in batch.rows.tolist()]
+        decided = self.route(batch.events, synthetic)
+        dead = [DeadLetter(poison.index, poison.reason) for poison in batch.poison]
+        return Processed(decided.outputs, dead, decided.counts)
+
+    def route(self, batch: Events, synthetic: Sequence[bool] | bool) -> Processed:
+        """Decide at every row of a batch, in order."""
+        if not len(batch):
+            return Processed([], [], {})
+        joined, first = self.books.join(batch)
+        if len(self._venues) != len(self.books.publishers):
+            self._venues = self.table.resolve(self.books.publishers)
+        decisions = self._decide(joined, first)
+        came = self.books.keep(joined, first)
+        for row, value in enumerate(encode(came)):
+            symbol = came.symbols[came.symbol[row]]
+            self._changed[f"book|{symbol}|{came.publishers[came.venue[row]]}".encode()] = value
+        if self.plan.interval:
+            for code in np.unique(joined.symbol[first:]).tolist():
+                at = str(int(self.books.decided_at[code])).encode()
+                self._changed[_CLOCK + self.books.symbols[code].encode()] = at
+        flags = [synthetic] * len(batch) if isinstance(synthetic, bool) else synthetic
+        outputs = self._outputs(joined, first, decisions, flags)
+        return Processed(outputs, [], self._counts(decisions))
+
+    def changes(self) -> list[tuple[bytes, bytes | None]]:
+        """Return the venues' last rows that changed since the last call."""
+        changed, self._changed = list(self._changed.items()), {}
+        return changed
+
+    def restore(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        """Take over the venues' last rows."""
+        rows = [value for key, value in entries if not key.startswith(_CLOCK)]
+        if rows:
+            saved = self.decoder.decode(rows)
+            if saved.poison:
+                raise ConfigError(f"saved state cannot be read: {saved.poison[0].reason}")
+            joined, first = self.books.join(saved.events)
+            for row in range(first, len(joined)):
+                self.books.row_of[joined.symbol[row], joined.venue[row]] = row
+            self.books.keep(joined, first)
+        for key, value in entries:
+            if key.startswith(_CLOCK):
+                symbol = key.removeprefix(_CLOCK).decode()
+                self.books.decided_at[self.books.symbols.index(symbol)] = int(value)
+
+    def _decide(self, joined: Events, first: int) -> Decisions:
+        buy = self.plan.sign > 0
+        take_px, take_sz, far = (
+            (joined.ask_px, joined.ask_sz, joined.bid_px)
+            if buy
+            else (joined.bid_px, joined.bid_sz, joined.ask_px)
+        )
+        rows = Rows(
+            ts=np.ascontiguousarray(joined.ts),
+            symbol=joined.symbol.astype(np.int64),
+            venue=joined.venue.astype(np.int64),
+            take_px=np.ascontiguousarray(take_px),
+            take_sz=np.ascontiguousarray(take_sz),
+            far_px=np.ascontiguousarray(far[:, 0]),
+        )
+        taker_fee, rebate = fees(self._venues)
+        venues = len(self._venues)
+        decisions = no_decisions(len(joined) - first, venues)
+        decide_rows(
+            rows, self.books.row_of, self.books.decided_at, first, self.plan, taker_fee, rebate,
+            room_for(venues, self.plan.depth), decisions,
+        )  # fmt: skip
+        return decisions
+
+    def _outputs(
+        self, joined: Events, first: int, decisions: Decisions, synthetic: Sequence[bool]
+    ) -> list[Outgoing]:
+        settings, encode_json = self.settings, self._encoder.encode
+        line = AskLine if settings.side == "buy" else BidLine
+        about = [
+            (p, v.name, v.taker_fee_dollars, v.maker_rebate_dollars)
+            for p, v in zip(self.books.publishers, self._venues, strict=True)
+        ]
+        keys = [symbol.encode() for symbol in joined.symbols]
+        spent = 1.0 if settings.side == "buy" else -1.0
+        size = settings.order_size
+        outputs = []
+        known = decisions.known.tolist()
+        prices, sizes = (decisions.price / PRICE_SCALE).tolist(), decisions.size.tolist()
+        shares, status = decisions.shares.tolist(), decisions.status.tolist()
+        # Money of a what-if is a float: nine decimals are what prices have, the rest is noise.
+        cost, cash = np.round(decisions.cost, 9).tolist(), np.round(decisions.cash, 9).tolist()
+        mid = decisions.mid.tolist()
+        executed = decisions.executed.tolist()
+        for at, (ts, code) in enumerate(
+            zip(joined.ts[first:].tolist(), joined.symbol[first:].tolist(), strict=True)
+        ):
+            symbol = joined.symbols[code]
+            if status[at] != DECIDED:
+                why = (
+                    f"no venue shows {'an ask' if settings.side == 'buy' else 'a bid'} that can be taken"
+                    if status[at] == NO_QUOTE
+                    else "waiting for the next interval"
+                )
+                message: Decision | Refusal = Refusal(
+                    symbol, iso(ts), size, settings.side, settings.algorithm, why, synthetic[at]
+                )
+            else:
+                lines = [
+                    line(*about[v][:2], prices[at][v] if sizes[at][v] else None, sizes[at][v], *about[v][2:],
+                         shares[at][v])
+                    for v in range(len(about))
+                    if known[at][v]
+                ]  # fmt: skip
+                done = executed[at]
+                message = Decision(
+                    symbol, iso(ts), size, settings.side, settings.algorithm, mid[at],
+                    [shown.allocation for shown in lines], cost[at],
+                    Summary(done, max(size - done, 0), max(done - size, 0), spent * cash[at],
+                            min(done, size) / size),
+                    lines, synthetic[at],
+                )  # fmt: skip
+            outputs.append(Outgoing("decisions", keys[code], encode_json(message)))
+        return outputs
+
+    def _counts(self, decisions: Decisions) -> dict[str, float]:
+        decided = decisions.status == DECIDED
+        filled = np.minimum(decisions.executed[decided], self.settings.order_size).sum()
+        return {
+            "rows": float(len(decided)),
+            "decisions": float(np.count_nonzero(decided)),
+            "refusals": float(np.count_nonzero(~decided)),
+            "shares_wanted": float(np.count_nonzero(decided) * self.settings.order_size),
+            "shares_filled": float(filled),
+            "saved_dollars": float((decisions.best_ask_cost - decisions.cost)[decided].sum()),
+        }
+
+
+def _is_synthetic(message: Incoming) -> bool:
+    return message.headers is not None and SYNTHETIC_HEADER in message.headers

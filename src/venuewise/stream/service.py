@@ -1,0 +1,394 @@
+"""The exactly-once loop: consume, process, and commit outputs, state and offsets in one Kafka transaction.
+
+One processor owns one partition of the market topic, and the same partition of any other input. When a partition
+is assigned, its state is read back from a compacted changelog topic; while it is worked, every batch's outputs,
+changelog entries and consumed offsets are committed together or not at all. So whatever is killed, and whenever,
+a reader of committed messages sees every input's outcome exactly once.
+
+Zombies: an instance that lost its partitions commits with a stale group generation, and one that was replaced by
+another with the same name commits with a stale producer epoch; the broker refuses both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+
+from venuewise.errors import ConfigError, VenuewiseError
+from venuewise.stream.metrics import Metrics
+from venuewise.stream.processing import Incoming, Processor
+from venuewise.stream.settings import Settings
+from venuewise.stream.stopping import StopRequest
+from venuewise.stream.topics import BROKER_SECONDS, ensure_compacted_topic, ensure_topic, quiet, wait_for_topic
+
+BATCH: Final = 5_000
+"""Messages of one transaction at most: what bounds memory, whatever is waiting."""
+IDLE_SECONDS: Final = 0.5
+TRANSACTION_MS: Final = 10_000
+"""How long a transaction of an instance that died can hold up readers."""
+COMMIT_SECONDS: Final = 30.0
+ROLES: Final = ("orders", "fills", "children", "market")
+"""Order in which the inputs of one poll are processed."""
+
+log = structlog.get_logger("venuewise")
+
+
+class FencedError(VenuewiseError):
+    """Another instance has taken this one's place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Which topics a service reads and writes.
+
+    Attributes
+    ----------
+    inputs : mapping of role to topic
+        "market" first: its partitions are what is shared out; the others follow partition by partition.
+    outputs : mapping of role to topic
+    changelog : str
+        Compacted topic of the state, with as many partitions as the market topic.
+    dead_letters : str
+    """
+
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    changelog: str
+    dead_letters: str
+
+
+class Service:
+    """Run processors over the partitions that the group gives this instance.
+
+    Parameters
+    ----------
+    settings : Settings
+        Brokers and how to talk to them.
+    wiring : Wiring
+    make : callable
+        Returns a fresh processor for a partition.
+    group : str
+        Consumer group; instances of one group share the partitions.
+    instance : str
+        Name of this instance, unique in its group and kept over restarts: the group remembers it (static
+        membership), and a second process of the same name fences the first.
+    metrics : Metrics
+    batch : int
+        Messages of one transaction at most.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        wiring: Wiring,
+        make: Callable[[], Processor],
+        *,
+        group: str,
+        instance: str,
+        metrics: Metrics,
+        batch: int = BATCH,
+    ) -> None:
+        self.settings, self.wiring, self.make, self.metrics, self.batch = settings, wiring, make, metrics, batch
+        self.group, self.instance = group, instance
+        self.processors: dict[int, Processor] = {}
+        self.role_of = {topic: role for role, topic in wiring.inputs.items()}
+        self.done = 0
+        self._consumer: Any = None
+        self._producer: Any = None
+
+    def run(self, stop: StopRequest, *, limit: int | None = None, idle_exit: float | None = None) -> int:
+        """Work until asked to stop; finish the batch, commit and leave the group.
+
+        Parameters
+        ----------
+        limit : int, optional
+            Stop after so many messages.
+        idle_exit : float, optional
+            Stop after so many seconds without a message.
+
+        Returns
+        -------
+        int
+            Messages processed.
+
+        Raises
+        ------
+        FencedError
+            If another instance of the same name, or a rebalance, took this one's place for good.
+        ConfigError
+            If the broker or a topic cannot be reached.
+        """
+        self._prepare_topics(stop)
+        self._producer = Producer(
+            self.settings.client(
+                {
+                    "transactional.id": f"{self.group}-{self.instance}",
+                    "transaction.timeout.ms": TRANSACTION_MS,
+                    "enable.idempotence": True,
+                    "error_cb": quiet,
+                    "queue.buffering.max.messages": 200_000,
+                },
+                preferred={"compression.type": "lz4", "linger.ms": 1, "partitioner": "murmur2_random"},
+            )
+        )
+        self._consumer = Consumer(
+            self.settings.client(
+                {
+                    "group.id": self.group,
+                    "group.instance.id": self.instance,
+                    "enable.auto.commit": False,
+                    "enable.auto.offset.store": False,
+                    "isolation.level": "read_committed",
+                    "partition.assignment.strategy": "cooperative-sticky",
+                    "error_cb": quiet,
+                },
+                preferred={
+                    "auto.offset.reset": "earliest",
+                    "session.timeout.ms": 10_000,
+                    "queued.max.messages.kbytes": 16_384,
+                    "fetch.wait.max.ms": 5,
+                },
+            )
+        )
+        try:
+            self._producer.init_transactions(COMMIT_SECONDS)
+            self._consumer.subscribe(
+                [self.wiring.inputs["market"]],
+                on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked,
+            )  # fmt: skip
+            self.metrics.ready = True
+            return self._loop(stop, limit, idle_exit)
+        except KafkaException as failure:
+            raise _explain(failure) from None
+        finally:
+            self.metrics.ready = False
+            self._consumer.close()
+
+    def _prepare_topics(self, stop: StopRequest) -> None:
+        market = self.wiring.inputs["market"]
+        partitions = wait_for_topic(self.settings, market, stopped=lambda: bool(stop))
+        for topic in self.wiring.inputs.values():
+            if topic != market and ensure_topic(self.settings, topic, partitions) != partitions:
+                raise ConfigError(f"topic {topic}: expected {partitions} partitions, as {market} has")
+        for topic in (*self.wiring.outputs.values(), self.wiring.dead_letters):
+            ensure_topic(self.settings, topic, partitions)
+        found = ensure_compacted_topic(self.settings, self.wiring.changelog, partitions)
+        if found != partitions:
+            raise ConfigError(
+                f"topic {self.wiring.changelog}: found {found} partitions; expected {partitions}, as {market} has"
+            )
+
+    def _loop(self, stop: StopRequest, limit: int | None, idle_exit: float | None) -> int:
+        last = time.monotonic()
+        while not stop and (limit is None or self.done < limit):
+            self.metrics.beat = time.monotonic()
+            messages = self._next_batch(limit)
+            if messages:
+                began = time.monotonic()
+                if self._transact(messages):
+                    self.done += len(messages)
+                    self.metrics.rate.set(len(messages) / max(time.monotonic() - began, 1e-9))
+                    self._note_lag(messages)
+                last = time.monotonic()
+            elif idle_exit is not None and time.monotonic() - last > idle_exit:
+                break
+        return self.done
+
+    def _next_batch(self, limit: int | None) -> list[Message]:
+        most = self.batch if limit is None else min(self.batch, limit - self.done)
+        first = self._consumer.consume(1, IDLE_SECONDS)
+        messages = first + (self._consumer.consume(most - 1, 0.0) if first and most > 1 else [])
+        good = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                good.append(message)
+            elif error.fatal():
+                raise KafkaException(error)
+            elif not error.retriable():
+                log.warning("consumer", error=error.str())
+        return good
+
+    def _transact(self, messages: list[Message]) -> bool:
+        """Process a batch in one transaction; on an abort, go back to what is committed and say False."""
+        producer = self._producer
+        grouped: dict[tuple[int, str], list[Message]] = {}
+        for message in messages:
+            grouped.setdefault((message.partition(), self.role_of[message.topic()]), []).append(message)
+        offsets = {(m.topic(), m.partition()): m.offset() + 1 for m in messages}
+        try:
+            producer.begin_transaction()
+            for partition in sorted({partition for partition, _ in grouped}):
+                processor = self.processors[partition]
+                for role in ROLES:
+                    if (partition, role) in grouped:
+                        self._process(processor, role, grouped[partition, role])
+                for key, value in processor.changes():
+                    self._send(self.wiring.changelog, key, value, partition=partition)
+            producer.send_offsets_to_transaction(
+                [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()],
+                self._consumer.consumer_group_metadata(),
+                COMMIT_SECONDS,
+            )
+            producer.commit_transaction(COMMIT_SECONDS)
+        except KafkaException as failure:
+            if not failure.args[0].txn_requires_abort():
+                raise
+            self.metrics.transactions.labels("aborted").inc()
+            log.warning("transaction aborted", error=failure.args[0].str())
+            producer.abort_transaction(COMMIT_SECONDS)
+            self._roll_back()
+            return False
+        self.metrics.transactions.labels("committed").inc()
+        now = time.time()
+        for message in messages[:: max(len(messages) // 100, 1)]:
+            self.metrics.transit.observe(max(now - message.timestamp()[1] / 1000, 0.0))
+        return True
+
+    def _process(self, processor: Processor, role: str, messages: list[Message]) -> None:
+        incoming = [Incoming(message.value(), message.headers()) for message in messages]
+        began = time.perf_counter()
+        result = processor.process(role, incoming)
+        self.metrics.processing.observe((time.perf_counter() - began) / len(messages))
+        self.metrics.messages.labels(role).inc(len(messages))
+        self.metrics.note(result.counts)
+        for output in result.outputs:
+            self._send(self.wiring.outputs[output.role], output.key, output.value, headers=output.headers)
+        for letter in result.dead:
+            message = messages[letter.index]
+            self.metrics.dead.inc()
+            log.warning(
+                "dead letter", topic=message.topic(), partition=message.partition(), offset=message.offset(),
+                reason=letter.reason,
+            )  # fmt: skip
+            headers = [
+                *(message.headers() or []),
+                ("reason", letter.reason.encode()),
+                ("from", f"{message.topic()}/{message.partition()}/{message.offset()}".encode()),
+            ]
+            self._send(self.wiring.dead_letters, message.key(), message.value(), headers=headers)
+
+    def _send(
+        self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1, headers: Any = None
+    ) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, headers=headers or None)
+            except BufferError:  # The broker is slower than we are: wait for it, and hold no more than the queue.
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def _assigned(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        began = time.monotonic()
+        others = [topic for role, topic in self.wiring.inputs.items() if role != "market"]
+        taken = [TopicPartition(p.topic, p.partition) for p in partitions]
+        taken += [TopicPartition(topic, p.partition) for p in partitions for topic in others]
+        if taken:
+            # Offsets come first: the broker withholds them while a transaction of a former owner is open, so the
+            # changelog read after them holds everything that belongs to them.
+            committed = self._committed(taken)
+            for p in partitions:
+                processor = self.make()
+                entries = read_changelog(self.settings, self.wiring.changelog, p.partition)
+                processor.restore(entries)
+                self.processors[p.partition] = processor
+            self._consumer.incremental_assign(committed)
+        log.info(
+            "assigned", partitions=[p.partition for p in partitions],
+            restored_in_seconds=round(time.monotonic() - began, 3),
+        )  # fmt: skip
+
+    def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        deadline = time.monotonic() + COMMIT_SECONDS
+        while True:
+            try:
+                found = self._consumer.committed(partitions, BROKER_SECONDS)
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                continue
+            unsure = [p for p in found if p.error is not None]
+            if not unsure:
+                return list(found)
+            if time.monotonic() > deadline:
+                raise KafkaException(unsure[0].error)
+            time.sleep(0.1)
+
+    def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        topics = self.wiring.inputs.values()
+        gone = {p.partition for p in partitions}
+        for partition in gone:
+            self.processors.pop(partition, None)
+        self._consumer.incremental_unassign([TopicPartition(topic, p) for p in sorted(gone) for topic in topics])
+        log.info("revoked", partitions=sorted(gone))
+
+    def _roll_back(self) -> None:
+        """Forget what the aborted transaction did: state and positions go back to what is committed."""
+        partitions = sorted(self.processors)
+        owned = [TopicPartition(topic, p) for p in partitions for topic in self.wiring.inputs.values()]
+        for place in self._committed(owned):
+            self._consumer.seek(place)
+        for partition in partitions:
+            processor = self.make()
+            processor.restore(read_changelog(self.settings, self.wiring.changelog, partition))
+            self.processors[partition] = processor
+
+    def _note_lag(self, messages: list[Message]) -> None:
+        last = {(m.topic(), m.partition()): m.offset() for m in messages}
+        for (topic, partition), offset in last.items():
+            if self.role_of[topic] == "market":
+                _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+                self.metrics.lag.labels(partition).set(max(high - offset - 1, 0))
+
+
+def read_changelog(settings: Settings, topic: str, partition: int) -> list[tuple[bytes, bytes]]:
+    """Return the latest committed entry of every key of one changelog partition, deleted keys left out."""
+    consumer = Consumer(
+        settings.client(
+            {
+                "group.id": "venuewise-restore",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "error_cb": quiet,
+            },
+            preferred={"fetch.wait.max.ms": 5},
+        )
+    )
+    entries: dict[bytes, bytes] = {}
+    deadline = time.monotonic() + COMMIT_SECONDS
+    try:
+        consumer.assign([TopicPartition(topic, partition, 0)])
+        while True:
+            for message in consumer.consume(10_000, 0.05):
+                error = message.error()
+                if error is not None:
+                    if error.code() == error._PARTITION_EOF:
+                        return list(entries.items())
+                    if not error.retriable():
+                        raise KafkaException(error)
+                    continue
+                deadline = time.monotonic() + COMMIT_SECONDS
+                key, value = message.key(), message.value()
+                if key is not None and value is not None:
+                    entries.pop(key, None)
+                    entries[key] = value
+                elif key is not None:
+                    entries.pop(key, None)
+            if time.monotonic() > deadline:
+                raise ConfigError(f"topic {topic} cannot be read back: no answer from the broker")
+    finally:
+        consumer.close()
+
+
+def _explain(failure: KafkaException) -> VenuewiseError:
+    error = failure.args[0]
+    if error.fatal() or error.code() in (error._FENCED, error.FENCED_INSTANCE_ID, error.INVALID_PRODUCER_EPOCH):
+        return FencedError(f"another instance has taken over: {error.str()}")
+    return ConfigError(f"Kafka: {error.str()}")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from venuewise.errors import AccountingError, ConfigError, DataError, VenuewiseError
     from venuewise.market.book import Book, Quotes
     from venuewise.market.venues import Venue, VenueTable, load_venues
+    from venuewise.model.allocation import Allocation, Allocations, allocate, allocate_many
+    from venuewise.model.cost import CostModel
     from venuewise.report.result import BacktestResult
     from venuewise.research.grid import Grid
     from venuewise.simulation.state import Frictions
@@ -38,11 +40,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccountingError",
+    "Allocation",
+    "Allocations",
     "BacktestResult",
     "BestAsk",
     "Book",
     "ChildOrder",
     "ConfigError",
+    "CostModel",
     "DataError",
     "Events",
     "Frictions",
@@ -58,6 +63,8 @@ __all__ = [
     "VenuewiseError",
     "Vwap",
     "__version__",
+    "allocate",
+    "allocate_many",
     "backtest",
     "generate",
     "inspect",
@@ -74,6 +81,8 @@ _HOMES = {
     "errors": ("AccountingError", "ConfigError", "DataError", "VenuewiseError"),
     "market.book": ("Book", "Quotes"),
     "market.venues": ("Venue", "VenueTable", "load_venues"),
+    "model.allocation": ("Allocation", "Allocations", "allocate", "allocate_many"),
+    "model.cost": ("CostModel",),
     "report.result": ("BacktestResult",),
     "research.grid": ("Grid",),
     "simulation.state": ("Frictions",),

@@ -202,7 +202,7 @@ class Decoder:
     ...     b'{"ts_event": 1722519392491911683, "publisher_id": 2, "ask_px_00": NaN, "ask_sz_00": 36}',
     ... ])
     >>> batch.events.ask_px[0, 0], batch.poison[0].reason
-    (np.int64(222830000000), 'not JSON: JSON is malformed: invalid character (byte 67)')
+    (np.int64(222830000000), 'not JSON: JSON is malformed: invalid character (byte 66)')
     """
 
     def __init__(self, levels: int = MAX_LEVELS) -> None:

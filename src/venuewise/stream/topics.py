@@ -77,7 +77,7 @@ def partition_of(key: bytes, partitions: int) -> int:
     Examples
     --------
     >>> partition_of(b"AAPL", 12)
-    8
+    9
     """
     return (_murmur2(key) & 0x7FFFFFFF) % partitions
 

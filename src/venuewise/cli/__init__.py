@@ -10,11 +10,11 @@ import sys
 
 import typer
 
-from venuewise.cli import backtests, decisions, live, market_data
+from venuewise.cli import backtests, decisions, live, market_data, routing
 from venuewise.cli.app import app
 from venuewise.errors import VenuewiseError
 
-__all__ = ["app", "backtests", "decisions", "live", "main", "market_data"]
+__all__ = ["app", "backtests", "decisions", "live", "main", "market_data", "routing"]
 
 
 def main() -> None:

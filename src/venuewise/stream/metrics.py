@@ -36,22 +36,29 @@ class Metrics:
         self.registry = registry
         self.messages = Counter("venuewise_messages", "Messages consumed.", ["input"], registry=registry)
         self.counts = Counter(
-            "venuewise_events", "What came of them: decisions, refusals, fills, ...", ["what"], registry=registry
+            "venuewise_events",
+            "What came of them: decisions, refusals, fills, ...",
+            ["what"],
+            registry=registry,
         )
         self.dead = Counter("venuewise_dead_letters", "Messages that could not be read.", registry=registry)
         self.transactions = Counter(
             "venuewise_transactions", "Transactions by result.", ["result"], registry=registry
         )
-        self.lag = Gauge("venuewise_lag_messages", "Messages not yet consumed.", ["partition"], registry=registry)
+        self.lag = Gauge(
+            "venuewise_lag_messages", "Messages not yet consumed.", ["partition"], registry=registry
+        )
         self.rate = Gauge("venuewise_messages_per_second", "Over the last batch.", registry=registry)
         self.fill_rate = Gauge(
-            "venuewise_fill_rate", "Shares that fill at once, of those wanted; all decisions.", registry=registry
+            "venuewise_fill_rate",
+            "Shares that fill at once, of those wanted; all decisions.",
+            registry=registry,
         )
         self.saved = Counter(
-            "venuewise_saved_dollars_total_cost", "Cost of best ask less ours, where positive.", registry=registry
+            "venuewise_saved_dollars", "Cost of best ask less ours, where positive.", registry=registry
         )
         self.lost = Counter(
-            "venuewise_lost_dollars_total_cost", "Cost of best ask less ours, where negative.", registry=registry
+            "venuewise_lost_dollars", "Cost of best ask less ours, where negative.", registry=registry
         )
         self.processing = Histogram(
             "venuewise_allocation_seconds", "Decoding, deciding and encoding, a message.", buckets=SECONDS,
@@ -76,7 +83,14 @@ class Metrics:
             if counts.get(what):
                 self.counts.labels(what).inc(counts[what])
         for what, value in counts.items():
-            if what not in ("rows", "decisions", "refusals", "shares_wanted", "shares_filled", "saved_dollars"):
+            if what not in (
+                "rows",
+                "decisions",
+                "refusals",
+                "shares_wanted",
+                "shares_filled",
+                "saved_dollars",
+            ):
                 self.counts.labels(what).inc(value)
         self._wanted += counts.get("shares_wanted", 0.0)
         self._filled += counts.get("shares_filled", 0.0)

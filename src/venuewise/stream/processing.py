@@ -49,7 +49,7 @@ class Processed:
         In order.
     dead : list of DeadLetter
     counts : dict of str to float
-        What happened, for metrics.
+        What happened, for metrics; "ts_recv" is the time of the last row, ns.
     """
 
     outputs: list[Outgoing]

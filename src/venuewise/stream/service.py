@@ -19,12 +19,13 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
+from venuewise.data.events import NS_PER_SECOND
 from venuewise.errors import ConfigError, VenuewiseError
 from venuewise.stream.metrics import Metrics
 from venuewise.stream.processing import Incoming, Processor
 from venuewise.stream.settings import Settings
 from venuewise.stream.stopping import StopRequest
-from venuewise.stream.topics import BROKER_SECONDS, ensure_compacted_topic, ensure_topic, quiet, wait_for_topic
+from venuewise.stream.topics import BROKER_SECONDS, COMPACTED, ensure_topic, quiet, wait_for_topic
 
 BATCH: Final = 5_000
 """Messages of one transaction at most: what bounds memory, whatever is waiting."""
@@ -80,6 +81,8 @@ class Service:
     metrics : Metrics
     batch : int
         Messages of one transaction at most.
+    watch : callable, optional
+        Called with every output once it is committed.
     """
 
     def __init__(
@@ -92,12 +95,21 @@ class Service:
         instance: str,
         metrics: Metrics,
         batch: int = BATCH,
+        watch: Callable[[bytes], None] | None = None,
     ) -> None:
-        self.settings, self.wiring, self.make, self.metrics, self.batch = settings, wiring, make, metrics, batch
+        self.watch = watch
+        self.settings, self.wiring, self.make, self.metrics, self.batch = (
+            settings,
+            wiring,
+            make,
+            metrics,
+            batch,
+        )
         self.group, self.instance = group, instance
         self.processors: dict[int, Processor] = {}
         self.role_of = {topic: role for role, topic in wiring.inputs.items()}
         self.done = 0
+        self._received = 0.0
         self._consumer: Any = None
         self._producer: Any = None
 
@@ -177,7 +189,7 @@ class Service:
                 raise ConfigError(f"topic {topic}: expected {partitions} partitions, as {market} has")
         for topic in (*self.wiring.outputs.values(), self.wiring.dead_letters):
             ensure_topic(self.settings, topic, partitions)
-        found = ensure_compacted_topic(self.settings, self.wiring.changelog, partitions)
+        found = ensure_topic(self.settings, self.wiring.changelog, partitions, config=COMPACTED)
         if found != partitions:
             raise ConfigError(
                 f"topic {self.wiring.changelog}: found {found} partitions; expected {partitions}, as {market} has"
@@ -212,7 +224,8 @@ class Service:
                 raise KafkaException(error)
             elif not error.retriable():
                 log.warning("consumer", error=error.str())
-        return good
+        # A rebalance may have come between the two calls: what is no longer ours is left to its new owner.
+        return [message for message in good if message.partition() in self.processors]
 
     def _transact(self, messages: list[Message]) -> bool:
         """Process a batch in one transaction; on an abort, go back to what is committed and say False."""
@@ -220,6 +233,7 @@ class Service:
         grouped: dict[tuple[int, str], list[Message]] = {}
         for message in messages:
             grouped.setdefault((message.partition(), self.role_of[message.topic()]), []).append(message)
+        outputs: list[bytes] = []
         offsets = {(m.topic(), m.partition()): m.offset() + 1 for m in messages}
         try:
             producer.begin_transaction()
@@ -227,7 +241,7 @@ class Service:
                 processor = self.processors[partition]
                 for role in ROLES:
                     if (partition, role) in grouped:
-                        self._process(processor, role, grouped[partition, role])
+                        outputs += self._process(processor, role, grouped[partition, role])
                 for key, value in processor.changes():
                     self._send(self.wiring.changelog, key, value, partition=partition)
             producer.send_offsets_to_transaction(
@@ -245,17 +259,23 @@ class Service:
             self._roll_back()
             return False
         self.metrics.transactions.labels("committed").inc()
+        if self.watch is not None:
+            for value in outputs:
+                self.watch(value)
         now = time.time()
+        if self._received:
+            self.metrics.decision_latency.observe(max(now - self._received / NS_PER_SECOND, 0.0))
         for message in messages[:: max(len(messages) // 100, 1)]:
             self.metrics.transit.observe(max(now - message.timestamp()[1] / 1000, 0.0))
         return True
 
-    def _process(self, processor: Processor, role: str, messages: list[Message]) -> None:
+    def _process(self, processor: Processor, role: str, messages: list[Message]) -> list[bytes]:
         incoming = [Incoming(message.value(), message.headers()) for message in messages]
         began = time.perf_counter()
         result = processor.process(role, incoming)
         self.metrics.processing.observe((time.perf_counter() - began) / len(messages))
         self.metrics.messages.labels(role).inc(len(messages))
+        self._received = result.counts.pop("ts_recv", self._received)
         self.metrics.note(result.counts)
         for output in result.outputs:
             self._send(self.wiring.outputs[output.role], output.key, output.value, headers=output.headers)
@@ -272,6 +292,7 @@ class Service:
                 ("from", f"{message.topic()}/{message.partition()}/{message.offset()}".encode()),
             ]
             self._send(self.wiring.dead_letters, message.key(), message.value(), headers=headers)
+        return [output.value for output in result.outputs] if self.watch is not None else []
 
     def _send(
         self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1, headers: Any = None
@@ -279,7 +300,9 @@ class Service:
         while True:
             try:
                 self._producer.produce(topic, value, key, partition, headers=headers or None)
-            except BufferError:  # The broker is slower than we are: wait for it, and hold no more than the queue.
+            except (
+                BufferError
+            ):  # The broker is slower than we are: wait for it, and hold no more than the queue.
                 self._producer.poll(0.1)
             else:
                 return
@@ -325,7 +348,9 @@ class Service:
         gone = {p.partition for p in partitions}
         for partition in gone:
             self.processors.pop(partition, None)
-        self._consumer.incremental_unassign([TopicPartition(topic, p) for p in sorted(gone) for topic in topics])
+        self._consumer.incremental_unassign(
+            [TopicPartition(topic, p) for p in sorted(gone) for topic in topics]
+        )
         log.info("revoked", partitions=sorted(gone))
 
     def _roll_back(self) -> None:
@@ -389,6 +414,10 @@ def read_changelog(settings: Settings, topic: str, partition: int) -> list[tuple
 
 def _explain(failure: KafkaException) -> VenuewiseError:
     error = failure.args[0]
-    if error.fatal() or error.code() in (error._FENCED, error.FENCED_INSTANCE_ID, error.INVALID_PRODUCER_EPOCH):
+    if error.fatal() or error.code() in (
+        error._FENCED,
+        error.FENCED_INSTANCE_ID,
+        error.INVALID_PRODUCER_EPOCH,
+    ):
         return FencedError(f"another instance has taken over: {error.str()}")
     return ConfigError(f"Kafka: {error.str()}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,8 +83,28 @@ class Settings(BaseSettings):
         File that the producer replays where none is named.
     kafka_bootstrap_servers : str
         Brokers as host:port, comma-separated.
-    topic, out : str
-        Topics of market data and of decisions.
+    topic, out, dead_letters : str
+        Topics of market data, of decisions, and of messages that could not be read.
+    side : {"buy", "sell"}
+        Of the what-if order.
+    algorithm : {"exact", "greedy", "best_ask", "vwap"}
+        How it is split; `greedy_l2` stands for "greedy" with all ten levels.
+    levels : int
+        Levels of each venue's book that may be taken.
+    interval_ms : float
+        Least time between two decisions for a symbol; 0 decides at every update.
+    max_age_ms : float or None
+        A venue silent for longer takes no part.
+    group : str
+        Consumer group of the routers that share the work; their state is in the topic GROUP.changelog.
+    instance : str
+        Name of this router in its group, kept over restarts.
+    fees : str or None
+        TOML file of venues and fees laid over the packaged table.
+    metrics_port : int or None
+        Port of /metrics, /healthz and /readyz; 0 takes a free one.
+    metrics_host : str
+        Address they answer at.
     window : str or None
         Part of the file to replay, as "13:36:32-13:45:14" (UTC).
     kafka : dict of str to str
@@ -102,7 +123,18 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")] = "localhost:9092"
     topic: Name = "mock_l1_stream"
     out: Name = "sor.decisions"
+    dead_letters: Name = "sor.dead_letters"
     window: str | None = None
+    side: Literal["buy", "sell"] = "buy"
+    algorithm: Literal["exact", "greedy", "best_ask", "vwap"] = "exact"
+    levels: Annotated[int, Field(ge=1, le=10)] = 1
+    interval_ms: Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)] = 0.0
+    max_age_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    group: Name = "venuewise-router"
+    instance: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()))
+    fees: str | None = None
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    metrics_host: str = "127.0.0.1"
     kafka: Annotated[dict[str, str], BeforeValidator(_as_properties), Field(repr=False)] = {}
 
     def client(

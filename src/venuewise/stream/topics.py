@@ -14,6 +14,12 @@ from venuewise.stream.settings import Settings
 
 BROKER_SECONDS: Final = 15.0
 """How long commands wait for a broker to answer before they say that none does."""
+COMPACTED: Final = {
+    "cleanup.policy": "compact",
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.1",
+}
+"""Properties of a topic that keeps the last message of each key."""
 _POLL_SECONDS: Final = 0.1
 _MURMUR_FACTOR: Final = 0x5BD1E995
 _MURMUR_SEED: Final = 0x9747B28C
@@ -24,7 +30,13 @@ def quiet(_error: KafkaError) -> None:
     """Take librdkafka's reports of failed connections, which it retries by itself, without printing them."""
 
 
-def ensure_topic(settings: Settings, topic: str, partitions: int, timeout: float = BROKER_SECONDS) -> int:
+def ensure_topic(
+    settings: Settings,
+    topic: str,
+    partitions: int,
+    timeout: float = BROKER_SECONDS,
+    config: dict[str, str] | None = None,
+) -> int:
     """Make a topic if it is not there, wait until all its partitions have a leader, and count them.
 
     Parameters
@@ -37,6 +49,8 @@ def ensure_topic(settings: Settings, topic: str, partitions: int, timeout: float
         Partitions of a new topic; one that is there keeps its own.
     timeout : float
         Seconds to wait for the broker and for the topic, each.
+    config : dict, optional
+        Properties of a new topic (`COMPACTED` for one that keeps the last message of each key).
 
     Raises
     ------
@@ -45,7 +59,9 @@ def ensure_topic(settings: Settings, topic: str, partitions: int, timeout: float
     """
     admin = _admin(settings)
     if topic not in _metadata(admin, settings, timeout).topics:
-        made = admin.create_topics([NewTopic(topic, partitions)], operation_timeout=timeout)[topic]
+        made = admin.create_topics(
+            [NewTopic(topic, partitions, config=config or {})], operation_timeout=timeout
+        )[topic]
         try:
             made.result(timeout)
         except KafkaException as failure:

@@ -170,6 +170,8 @@ class WhatIf:
         batch = self.decoder.decode([m.value for m in messages], [m.headers for m in messages])
         synthetic = [_is_synthetic(messages[row]) for row in batch.rows.tolist()]
         decided = self.route(batch.events, synthetic)
+        if len(batch.events):
+            decided.counts["ts_recv"] = float(batch.events.ts_recv[-1])
         dead = [DeadLetter(poison.index, poison.reason) for poison in batch.poison]
         return Processed(decided.outputs, dead, decided.counts)
 

@@ -95,7 +95,7 @@ def route(
         typer.echo(f"metrics at http://{settings.metrics_host}:{port}/metrics", err=True)
     service = Service(
         settings, wiring, lambda: _what_if(settings), group=settings.group, instance=settings.instance,
-        metrics=metrics, watch=(lambda value: typer.echo(value)) if show else None,
+        metrics=metrics, watch=typer.echo if show else None,
     )  # fmt: skip
     _what_if(settings)  # settings that make no sense end here, before any broker is asked
     with stop_on_signals() as stop:

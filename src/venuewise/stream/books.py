@@ -9,7 +9,7 @@ decides as one that never stopped.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -220,7 +220,7 @@ class Books:
         if self.rows is None:
             return batch, 0
         known = self.rows
-        joined = {
+        joined: dict[str, Any] = {
             name: np.concatenate([getattr(known, name), getattr(batch, name)])
             for name in ROW_COLUMNS
             if name not in ("bid_ct", "ask_ct")

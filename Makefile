@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check bench docs lock clean clean-kernels
+.PHONY: setup demo test check bench memory docs lock clean clean-kernels
 
 setup: $(STAMP)
 
@@ -26,6 +26,10 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# Broker, producer and router together, as on a machine of 1 GiB.
+memory: setup
+	$(BIN)/python -m benchmarks memory
 
 docs: setup
 	$(BIN)/mkdocs build --quiet --strict

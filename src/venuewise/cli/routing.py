@@ -17,6 +17,7 @@ from venuewise.cli.live import (
     Servers,
     TopicName,
     load_settings,
+    log_to_stderr,
     need_kafka,
 )
 
@@ -83,6 +84,7 @@ def route(
     from venuewise.stream.service import Service, Wiring
     from venuewise.stream.stopping import stop_on_signals
 
+    log_to_stderr()
     wiring = Wiring(
         inputs={"market": settings.topic},
         outputs={"decisions": settings.out},
@@ -144,4 +146,4 @@ def _over_files(settings: Settings, files: list[Path], out: Path | None, limit: 
                 totals[what] = totals.get(what, 0.0) + count
         stream.flush()
     if out is not None:
-        print_json({"file": str(out), **{what: round(count, 9) for what, count in totals.items()}})
+        print_json({"file": str(out), **{what: int(n) if n.is_integer() else round(n, 9) for what, n in totals.items()}})

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from confluent_kafka import Message, Producer
 
 import venuewise as vw
@@ -59,7 +58,9 @@ class Routers:
 
 @contextmanager
 def routers(bootstrap: str, topic: str, logs: Path) -> Iterator[Routers]:
-    (logs / "kafka.toml").write_text('[kafka]\n"session.timeout.ms" = "6000"\n"heartbeat.interval.ms" = "500"\n')
+    (logs / "kafka.toml").write_text(
+        '[kafka]\n"session.timeout.ms" = "6000"\n"heartbeat.interval.ms" = "500"\n'
+    )
     them = Routers(bootstrap, topic, logs)
     try:
         yield them

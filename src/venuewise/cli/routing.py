@@ -146,4 +146,9 @@ def _over_files(settings: Settings, files: list[Path], out: Path | None, limit: 
                 totals[what] = totals.get(what, 0.0) + count
         stream.flush()
     if out is not None:
-        print_json({"file": str(out), **{what: int(n) if n.is_integer() else round(n, 9) for what, n in totals.items()}})
+        print_json(
+            {
+                "file": str(out),
+                **{what: int(n) if n.is_integer() else round(n, 9) for what, n in totals.items()},
+            }
+        )

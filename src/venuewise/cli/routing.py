@@ -102,7 +102,9 @@ def route(
     _what_if(settings)  # settings that make no sense end here, before any broker is asked
     with stop_on_signals() as stop:
         done = service.run(stop, limit=limit, idle_exit=idle_exit)
-    typer.echo(f"{done} messages of {settings.topic} routed to {settings.out}", err=True)
+    typer.echo(
+        f"{done} messages of {settings.topic} routed to {settings.out}, {service.dead} dead letters", err=True
+    )
     return 0
 
 
@@ -146,4 +148,9 @@ def _over_files(settings: Settings, files: list[Path], out: Path | None, limit: 
                 totals[what] = totals.get(what, 0.0) + count
         stream.flush()
     if out is not None:
-        print_json({"file": str(out), **{what: int(n) if n.is_integer() else round(n, 9) for what, n in totals.items()}})
+        print_json(
+            {
+                "file": str(out),
+                **{what: int(n) if n.is_integer() else round(n, 9) for what, n in totals.items()},
+            }
+        )

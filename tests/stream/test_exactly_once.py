@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Message, Producer
+from confluent_kafka import Consumer, Message, Producer
 
 import venuewise as vw
 from tests.stream.conftest import absent
@@ -194,6 +194,39 @@ def test_of_two_processes_with_one_name_the_first_steps_back(
         feed.enough.set()
         feed.join()
         routed = by_partition(wait_until_routed(kafka_bootstrap, f"{topic}.out", feed.sent))
+    assert routed == [undisturbed(part) for part in by_partition(read_all(kafka_bootstrap, topic))]
+
+
+def test_a_router_that_the_group_has_mistaken_for_another_joins_again(
+    kafka_bootstrap: str, topic: str, tmp_path: Path
+) -> None:
+    ensure_topic(settings_for(kafka_bootstrap), topic, PARTITIONS)
+    feed = Feed(kafka_bootstrap, topic, events_of(20), rate=300)
+    with routers(kafka_bootstrap, topic, tmp_path) as group:
+        feed.start()
+        group.start("one")
+        wait_until_routed(kafka_bootstrap, f"{topic}.out", 200)
+        # Only a member of the same name, with no producer behind it: what a lost answer to a join looks like.
+        stranger = Consumer(
+            {
+                "bootstrap.servers": kafka_bootstrap,
+                "group.id": f"{topic}.group",
+                "group.instance.id": "one",
+                "partition.assignment.strategy": "cooperative-sticky",
+                "enable.auto.commit": False,
+                "log_level": 0,
+            }
+        )
+        stranger.subscribe([topic])
+        deadline = time.monotonic() + 30
+        while "joining again" not in (tmp_path / "one.log").read_text():
+            assert time.monotonic() < deadline
+            stranger.poll(0.2)
+        stranger.close()
+        feed.enough.set()
+        feed.join()
+        routed = by_partition(wait_until_routed(kafka_bootstrap, f"{topic}.out", feed.sent))
+        assert group.end("one", signal.SIGTERM) == 0, (tmp_path / "one.log").read_text()
     assert routed == [undisturbed(part) for part in by_partition(read_all(kafka_bootstrap, topic))]
 
 

@@ -40,7 +40,7 @@ def send(
 ) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "queue.buffering.max.messages": 1_000_000})
     for value, headers in messages:
-        producer.produce(topic, value, b"AAPL", headers=headers)  # type: ignore[arg-type]
+        producer.produce(topic, value, b"AAPL", headers=headers)
         producer.poll(0)
     assert producer.flush(30) == 0
 
@@ -72,9 +72,9 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_stops_nothing(
     dead = read_all(kafka_bootstrap, f"{topic}.dead")
     assert [letter.value() or b"" for letter in dead] == [value or b"" for value, _ in POISON.values()]
     for at, letter in enumerate(dead):
-        headers = dict(letter.headers() or [])
-        assert headers["reason"]
-        assert headers["from"] == f"{topic}/0/{2 * at + 1}".encode()
+        about = dict(letter.headers() or [])
+        assert about["reason"]
+        assert about["from"] == f"{topic}/0/{2 * at + 1}".encode()
     logged = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert sum(line["event"] == "dead letter" for line in logged) == len(POISON)
     assert f"{len(POISON)} dead letters" in done.stderr

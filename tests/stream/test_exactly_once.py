@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Message, Producer
+from confluent_kafka import Consumer, Message, Producer
 
 import venuewise as vw
+from tests.stream.conftest import absent
 from tests.stream.helpers import command, environment, read_all, run, settings_for
 from venuewise.data.events import Events
+from venuewise.errors import ConfigError
 from venuewise.market.venues import load_venues
+from venuewise.stream import broker
 from venuewise.stream.codec import encode
 from venuewise.stream.processing import Incoming
 from venuewise.stream.topics import ensure_topic
@@ -150,3 +153,109 @@ def test_twenty_kills_of_two_instances_leave_every_row_decided_exactly_once(
                "--kafka-bootstrap-servers", kafka_bootstrap)  # fmt: skip
     assert calm.returncode == 0, calm.stderr
     assert by_partition(read_all(kafka_bootstrap, f"{topic}.calm")) == routed
+
+
+def test_a_zombie_that_wakes_up_adds_nothing(kafka_bootstrap: str, topic: str, tmp_path: Path) -> None:
+    ensure_topic(settings_for(kafka_bootstrap), topic, PARTITIONS)
+    feed = Feed(kafka_bootstrap, topic, events_of(20), rate=300)
+    with routers(kafka_bootstrap, topic, tmp_path) as group:
+        feed.start()
+        group.start("one")
+        wait_until_routed(kafka_bootstrap, f"{topic}.out", 500)
+        group.running["one"].send_signal(signal.SIGSTOP)
+        group.start("two")
+        time.sleep(9)  # longer than the session: its partitions go to the other
+        so_far = len(wait_until_routed(kafka_bootstrap, f"{topic}.out", feed.sent - 1_000))
+        group.running["one"].send_signal(signal.SIGCONT)
+        time.sleep(3)
+        feed.enough.set()
+        feed.join()
+        routed = by_partition(wait_until_routed(kafka_bootstrap, f"{topic}.out", feed.sent))
+        assert so_far < feed.sent
+    assert routed == [undisturbed(part) for part in by_partition(read_all(kafka_bootstrap, topic))]
+
+
+def test_of_two_processes_with_one_name_the_first_steps_back(
+    kafka_bootstrap: str, topic: str, tmp_path: Path
+) -> None:
+    ensure_topic(settings_for(kafka_bootstrap), topic, PARTITIONS)
+    feed = Feed(kafka_bootstrap, topic, events_of(20), rate=300)
+    with routers(kafka_bootstrap, topic, tmp_path) as group:
+        feed.start()
+        group.start("one")
+        wait_until_routed(kafka_bootstrap, f"{topic}.out", 200)
+        first = group.running["one"]
+        group.start("one")
+        try:
+            assert first.wait(30) == 2
+        finally:
+            first.kill()
+        assert "another instance" in (tmp_path / "one.log").read_text()
+        feed.enough.set()
+        feed.join()
+        routed = by_partition(wait_until_routed(kafka_bootstrap, f"{topic}.out", feed.sent))
+    assert routed == [undisturbed(part) for part in by_partition(read_all(kafka_bootstrap, topic))]
+
+
+def test_a_router_that_the_group_has_mistaken_for_another_joins_again(
+    kafka_bootstrap: str, topic: str, tmp_path: Path
+) -> None:
+    ensure_topic(settings_for(kafka_bootstrap), topic, PARTITIONS)
+    feed = Feed(kafka_bootstrap, topic, events_of(20), rate=300)
+    with routers(kafka_bootstrap, topic, tmp_path) as group:
+        feed.start()
+        group.start("one")
+        wait_until_routed(kafka_bootstrap, f"{topic}.out", 200)
+        # Only a member of the same name, with no producer behind it: what a lost answer to a join looks like.
+        stranger = Consumer(
+            {
+                "bootstrap.servers": kafka_bootstrap,
+                "group.id": f"{topic}.group",
+                "group.instance.id": "one",
+                "partition.assignment.strategy": "cooperative-sticky",
+                "enable.auto.commit": False,
+                "log_level": 0,
+            }
+        )
+        stranger.subscribe([topic])
+        deadline = time.monotonic() + 30
+        while "joining again" not in (tmp_path / "one.log").read_text():
+            assert time.monotonic() < deadline
+            stranger.poll(0.2)
+        stranger.close()
+        feed.enough.set()
+        feed.join()
+        routed = by_partition(wait_until_routed(kafka_bootstrap, f"{topic}.out", feed.sent))
+        assert group.end("one", signal.SIGTERM) == 0, (tmp_path / "one.log").read_text()
+    assert routed == [undisturbed(part) for part in by_partition(read_all(kafka_bootstrap, topic))]
+
+
+def test_a_broker_that_is_stopped_and_started_again_loses_nothing(tmp_path: Path, topic: str) -> None:
+    directory = tmp_path / "broker"
+    try:
+        state = broker.up(directory, port=0)
+    except ConfigError as error:
+        absent(f"no Kafka broker: {error}")
+        return
+    try:
+        bootstrap = state.bootstrap_servers
+        ensure_topic(settings_for(bootstrap), topic, PARTITIONS)
+        feed = Feed(bootstrap, topic, events_of(20), rate=400)
+        with routers(bootstrap, topic, tmp_path) as group:
+            feed.start()
+            group.start("one")
+            wait_until_routed(bootstrap, f"{topic}.out", 500)
+            broker.down(directory)
+            time.sleep(2)
+            again = broker.up(directory, port=int(bootstrap.rpartition(":")[2]))
+            assert again.bootstrap_servers == bootstrap
+            time.sleep(2)
+            feed.enough.set()
+            feed.join()
+            routed = by_partition(wait_until_routed(bootstrap, f"{topic}.out", feed.sent))
+            assert group.end("one", signal.SIGTERM) == 0, (tmp_path / "one.log").read_text()
+        given = by_partition(read_all(bootstrap, topic))
+        assert sum(map(len, given)) == feed.sent
+        assert routed == [undisturbed(part) for part in given]
+    finally:
+        broker.down(directory, wipe=True)

@@ -102,7 +102,9 @@ def route(
     _what_if(settings)  # settings that make no sense end here, before any broker is asked
     with stop_on_signals() as stop:
         done = service.run(stop, limit=limit, idle_exit=idle_exit)
-    typer.echo(f"{done} messages of {settings.topic} routed to {settings.out}", err=True)
+    typer.echo(
+        f"{done} messages of {settings.topic} routed to {settings.out}, {service.dead} dead letters", err=True
+    )
     return 0
 
 

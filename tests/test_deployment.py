@@ -152,15 +152,8 @@ def test_pages_name_profiles_and_services_that_there_are() -> None:
 
 
 def test_readme_quotes_the_memory_that_the_table_shows() -> None:
-    cells = [
-        re.findall(r"\| (\d+) (?=\|)", line) for line in PAGE.splitlines() if line.startswith("| AAPL of")
-    ]
-    cells += [
-        re.findall(r"\| (\d+) (?=\|)", line)
-        for line in PAGE.splitlines()
-        if line.startswith("| the same, first")
-    ]
-    (rss, pss), (first_rss, first_pss) = (row[-2:] for row in cells)
+    rows = re.findall(r"^\| (?:AAPL of|the same, first).*$", PAGE, re.MULTILINE)
+    (rss, pss), (first_rss, first_pss) = (re.findall(r" (\d+) (?=\|)", row)[-2:] for row in rows)
     told = re.search(r"fit a machine of 1 GiB:.*?More:", (ROOT / "README.md").read_text(), re.DOTALL)
     assert told is not None
     assert re.findall(r"(?<![\d,])(\d{3})(?= )", told[0]) == [rss, first_rss, pss, first_pss]

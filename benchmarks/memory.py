@@ -21,6 +21,8 @@ from benchmarks.table import Table
 from venuewise.data.generate import generate
 from venuewise.data.reader import read
 from venuewise.stream import broker
+from venuewise.stream.settings import load
+from venuewise.stream.topics import ensure_topic
 
 REAL_FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "aapl_xnas_20241021_mbp10.csv"
 PACED_SECONDS = 20.0
@@ -64,6 +66,10 @@ def measure(file: Path, rows: int, speed: str, environment: Mapping[str, str]) -
         directory = Path(scratch) / "broker"
         state = broker.up(directory, port=0)
         assert state.pid is not None, "the broker must be a process of this machine, not a container"
+        settings = load(flags={"kafka_bootstrap_servers": state.bootstrap_servers})
+        ensure_topic(
+            settings, settings.topic, 1
+        )  # the router does not wait for it as long as compiling takes
         command = [sys.executable, "-m", "venuewise"]
         surroundings = {
             **os.environ,

@@ -40,11 +40,15 @@ from tests.deployments import (
     parse,
     variables,
 )
+from venuewise.market.venues import load_venues
 from venuewise.stream import broker
+from venuewise.stream.codec import DECISION_SCHEMA
 from venuewise.stream.metrics import Metrics
 from venuewise.stream.runtimes import DOCKER_IMAGE
 from venuewise.stream.service import COMMIT_SECONDS
 from venuewise.stream.settings import Settings, load
+from venuewise.stream.view import Record, cells
+from venuewise.stream.whatif import WhatIf, WhatIfSettings
 
 SETTINGS = {name.upper() for name in Settings.model_fields} | {"PRESET", "VENUEWISE_CONFIG"}
 OF_THE_SYSTEM = {"PATH", "PYTHONUNBUFFERED", "MALLOC_ARENA_MAX"}
@@ -412,6 +416,18 @@ def test_compiling_for_the_image_takes_the_path_of_the_service(tmp_path: Path) -
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "compile_kernels.py" in DOCKERFILE
+
+
+def test_readme_shows_the_decisions_that_its_commands_lead_to() -> None:
+    text = (ROOT / "README.md").read_text()
+    section = text[text.index("## Run it all") :]
+    events = vw.generate(venues=5, symbols=["AAPL"], duration="1m", seed=7)  # the defaults of `generate`
+    assert f'"rows": {len(events)},' in section
+    assert f"{len(events)} messages of mock_l1_stream routed to sor.decisions, 0 dead letters" in section
+    outputs = WhatIf(WhatIfSettings(), load_venues()).route(events.take(slice(0, 3)), True).outputs
+    for at, output in enumerate(outputs):
+        record = Record(0, at, output.key, output.value, DECISION_SCHEMA, json.loads(output.value))
+        assert "\n    " + "  ".join(cells(record, {})) + "\n" in section
 
 
 def test_every_volume_is_declared() -> None:

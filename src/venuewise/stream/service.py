@@ -202,14 +202,27 @@ class Service:
         transaction that goes through proves that there is none.
         """
         log.warning("the group does not know this consumer any more; joining again")
-        with suppress(KafkaException):
-            _persist(lambda: self._producer.abort_transaction(COMMIT_SECONDS))
-        self._producer.begin_transaction()
-        self._send(self.wiring.changelog, b"alive", None, partition=0)
-        _persist(lambda: self._producer.commit_transaction(COMMIT_SECONDS))
+        deadline = time.monotonic() + OUTAGE_SECONDS
+        while not self._still_ours():
+            if time.monotonic() > deadline:
+                raise ConfigError("the broker takes no transaction any more")
         self._consumer.close()
         self.processors.clear()
         self._join_group()
+
+    def _still_ours(self) -> bool:
+        """Say whether a transaction of nothing goes through; where it may be tried again, say no."""
+        with suppress(KafkaException):  # where none is open
+            _persist(lambda: self._producer.abort_transaction(COMMIT_SECONDS))
+        try:
+            self._producer.begin_transaction()
+            self._send(self.wiring.changelog, b"alive", None, partition=0)
+            _persist(lambda: self._producer.commit_transaction(COMMIT_SECONDS))
+        except KafkaException as failure:
+            if not failure.args[0].txn_requires_abort():
+                raise
+            return False
+        return True
 
     def _prepare_topics(self, stop: StopRequest) -> None:
         market = self.wiring.inputs["market"]

@@ -7,8 +7,10 @@ input or usage (one line on stderr), 1: a fault of ours.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from venuewise import __version__
@@ -41,6 +43,22 @@ def root(
     """Smart order router on the Cont & Kukanov order-placement model."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def _print_json(result: object) -> None:
+    typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
+
+
+@app.command()
+def venues(
+    fees: Annotated[
+        Path | None, typer.Option("--fees", help="TOML file of venues and fees laid over the packaged table.")
+    ] = None,
+) -> None:
+    """Print the venue table as JSON: names, publisher ids, fees in dollars per share and their sources."""
+    from venuewise.market.venues import load_venues
+
+    _print_json({"venues": [venue.to_dict() for venue in load_venues(fees).venues]})
 
 
 def main() -> None:

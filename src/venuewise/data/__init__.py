@@ -1,1 +1,7 @@
 """Market data: readers, windows, quality counts, the synthetic market."""
+
+from venuewise.data.events import Events
+from venuewise.data.reader import read
+from venuewise.data.window import Window, parse_window
+
+__all__ = ["Events", "Window", "parse_window", "read"]

@@ -1,1 +1,16 @@
-"""What to do now: from book and order state to child orders."""
+"""What to do now: from what the market shows and what the order needs to child orders."""
+
+from venuewise.strategies.base import ChildOrder, ParentOrder, Strategy
+from venuewise.strategies.builtin import BestAsk, BuiltIn, Static, Twap, Vwap, baselines
+
+__all__ = [
+    "BestAsk",
+    "BuiltIn",
+    "ChildOrder",
+    "ParentOrder",
+    "Static",
+    "Strategy",
+    "Twap",
+    "Vwap",
+    "baselines",
+]

@@ -1,0 +1,171 @@
+"""`venuewise.backtest`: from files or events to a result that can be printed, saved and drawn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from venuewise.data.events import Events
+from venuewise.data.read import read
+from venuewise.data.widen import widen
+from venuewise.errors import ConfigError
+from venuewise.market.book import Side
+from venuewise.market.venues import VenueTable, load_venues
+from venuewise.report.result import BacktestResult
+from venuewise.research.comparison import Progress, Settings, compare
+from venuewise.research.grid import Grid
+from venuewise.research.schedule import Schedule
+from venuewise.simulation.state import Frictions
+from venuewise.strategies import Strategy
+
+
+def backtest(
+    source: Events | str | Path | Sequence[str | Path],
+    *,
+    order_size: int = 5000,
+    side: Side = "buy",
+    window: tuple[str, str] | None = None,
+    symbol: str | None = None,
+    venues: str = "asis",
+    fee_table: VenueTable | str | Path | None = None,
+    start: str | None = None,
+    horizon: str | None = None,
+    split: float = 0.5,
+    grid: Grid | str | None = None,
+    strategies: Sequence[Strategy] = (),
+    fill: Literal["free", "exact_fill"] = "free",
+    depth: int | None = None,
+    slice_seconds: float = 60.0,
+    frictions: Frictions | None = None,
+    max_age_ms: float | None = None,
+    seed: int = 0,
+    bootstrap: int = 2000,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    repair: bool = False,
+) -> BacktestResult:
+    """Tune the static router and compare it with best ask, TWAP, VWAP and any strategy of yours.
+
+    Parameters
+    ----------
+    source : Events, path, or sequence of paths
+        Market data; paths are read with `venuewise.read`.
+    order_size : int
+        Shares of every parent order.
+    side : {"buy", "sell"}
+    window : tuple of str, optional
+        UTC times between which the data count.
+    symbol : str, optional
+        Needed where the data hold several.
+    venues : str
+        "asis"; "levels" (walk all levels of one book); "synthetic:N" (widen one venue to N synthetic ones).
+    fee_table : VenueTable or path, optional
+        Replaces or extends the packaged fees.
+    start : str, optional
+        "first" (default), one order at the beginning of each part; "every:30s", one at each multiple.
+    horizon : str, optional
+        Time that each order has. Default: all there is for a single order, a fifth of it for many.
+    split : float
+        Share of the time that parameters are chosen on; results are quoted from the rest. 0: both on all.
+    grid : Grid or str, optional
+        Parameters to try (`Grid.parse` reads text). Default: the classic 125 points.
+    strategies : sequence of Strategy
+        Compared beside the built-in ones, under their own names.
+    fill : {"free", "exact_fill"}
+        May the router leave shares for later?
+    depth : int, optional
+        Levels of each venue that strategies see. Default 1, with `venues="levels"` all.
+    slice_seconds : float
+        TWAP slices.
+    frictions : Frictions, optional
+        Latency, queue priority, slippage, adverse selection. Default: none of them.
+    max_age_ms : float, optional
+        A venue that has been silent for longer does not take part. Default: no limit.
+    seed : int
+        Draws the synthetic venues, the adverse moves and the bootstrap.
+    bootstrap : int
+        Bootstrap samples for the intervals.
+    workers : int, optional
+        Threads; the result does not depend on it. Default: one for each processor.
+    progress : callable, optional
+        Called with the runs done and the runs in all.
+    repair : bool
+        Sort rows that go back in time and drop duplicates, instead of refusing the file.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be read.
+    ConfigError
+        If a setting makes no sense.
+    AccountingError
+        If shares or money do not reconcile; a fault of ours.
+
+    Examples
+    --------
+    >>> import venuewise as vw
+    >>> events = vw.generate(duration="20s", seed=3)
+    >>> result = vw.backtest(events, order_size=800, grid="lambda_under=0.005:0.02:4", workers=1)
+    >>> result.to_dict()["optimized"]["shares_filled"]
+    800
+    """
+    table = fee_table if isinstance(fee_table, VenueTable) else load_venues(fee_table)
+    if isinstance(source, Events):
+        if window is not None:
+            raise ConfigError("window: found one beside data in memory; expected it with files only")
+        events = source
+    else:
+        events = read(source, window=window, repair=repair)
+    events = _one_symbol(events, symbol)
+    events, depth = _venues(events, venues, depth, seed)
+    settings = Settings(
+        order_size=order_size,
+        side=side,
+        symbol=events.symbols[int(events.symbol[0])] if len(events) else "",
+        venues=venues,
+        schedule=Schedule.parse(start, horizon),
+        split=split,
+        grid=grid if isinstance(grid, Grid) else Grid() if grid is None else Grid.parse(grid),
+        fill=fill,
+        depth=depth,
+        slice_seconds=slice_seconds,
+        frictions=frictions or Frictions(),
+        max_age_ms=max_age_ms,
+        seed=seed,
+        bootstrap=bootstrap,
+    )
+    return BacktestResult(
+        compare(settings, events, table, strategies, workers or os.cpu_count() or 1, progress)
+    )
+
+
+def _one_symbol(events: Events, symbol: str | None) -> Events:
+    present = sorted({events.symbols[code] for code in np.unique(events.symbol)})
+    if symbol is None and len(present) > 1:
+        raise ConfigError(
+            f"symbol: found {len(present)} ({', '.join(present[:8])}); expected a choice of one"
+        )
+    if symbol is not None and symbol not in present:
+        raise ConfigError(f"symbol: found {symbol!r}; expected one of {', '.join(present[:8])}")
+    return events if symbol is None else events.only_symbol(symbol)
+
+
+def _venues(events: Events, venues: str, depth: int | None, seed: int) -> tuple[Events, int]:
+    if depth is not None and depth < 1:
+        raise ConfigError(f"depth: found {depth}; expected at least 1 level")
+    if venues == "asis":
+        return events, depth or 1
+    if venues == "levels":
+        if len(events.publishers) != 1:
+            raise ConfigError(
+                f"venues levels: found {len(events.publishers)} venues; expected the book of one"
+            )
+        return events, depth or events.levels
+    number = venues.removeprefix("synthetic:")
+    if venues.startswith("synthetic:") and number.isdecimal():
+        return widen(events, int(number), seed), depth or 1
+    raise ConfigError(f"venues: found {venues!r}; expected asis, levels or synthetic:N")

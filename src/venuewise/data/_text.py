@@ -1,0 +1,336 @@
+"""CSV files: the header decides which columns are parsed and where they go; the kernels of `_csv` do the rest.
+
+Chunks of lines are parsed side by side. Whether prices are decimal or fixed-point is decided for the whole
+file at once: fixed-point if they are all integral and one of them is 10,000,000 or more.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from venuewise.data import _csv as k
+from venuewise.data._parts import Part, code_publishers, code_symbols, in_threads, threads
+from venuewise.data.events import SIDE_NONE, UNDEFINED_PRICE, Events, Int64, UInt8
+from venuewise.errors import DataError
+
+REQUIRED: Final = ("publisher_id", "ts_event", "ask_px_00", "ask_sz_00")
+_SCALARS: Final = {
+    "ts_event": k.TIME, "ts_recv": k.TIME, "publisher_id": k.PUBLISHER, "action": k.ACTION, "side": k.SIDE,
+    "depth": k.SMALL_COUNT, "price": k.PRICE, "size": k.COUNT, "sequence": k.COUNT, "synthetic": k.FLAG,
+}  # fmt: skip
+_DEFAULTS: Final = {
+    "action": SIDE_NONE,
+    "side": SIDE_NONE,
+    "price": UNDEFINED_PRICE,
+    "bid_px": UNDEFINED_PRICE,
+    "ask_px": UNDEFINED_PRICE,
+}
+_BOOK: Final = ("bid_px", "bid_sz", "ask_px", "ask_sz")
+_LEVEL: Final = re.compile(r"(bid|ask)_(px|sz|ct)_(\d\d)")
+_SMALLEST_CHUNK: Final = 1 << 20
+_SNIFFED_BYTES: Final = 1 << 15
+
+_EXPECTED: Final = {
+    k.BAD_NUMBER: "a number",
+    k.NEGATIVE: "0 or more",
+    k.NOT_INTEGRAL: "a whole number",
+    k.TOO_LARGE: "a smaller number",
+    k.PRICE_NOT_POSITIVE: "a price above 0, or an empty cell where there is none",
+    k.PRICE_BIG: "decimal prices below 10,000,000 dollars, as in the rest of the file",
+    k.PRICE_FRACTION: "fixed-point prices (whole numbers of 1e-9 dollars), as in the rest of the file",
+    k.PRICE_TINY: "a fixed-point price of 100,000 (0.0001 dollars) or more, as in the rest of the file",
+    k.BAD_TIME: "a UTC time such as 2024-08-01T13:36:32.492082308Z, or integer nanoseconds since 1970",
+    k.TIME_FORMAT: "the time format of the first row (a file must not mix them)",
+    k.TIME_NOT_NANOSECONDS: "nanoseconds since 1970 (19 digits today)",
+    k.BAD_ACTION: "one of A, C, M, T, F, R, N",
+    k.BAD_SIDE: "one of A, B, N",
+    k.BAD_FLAG: "true, false, 1, 0 or an empty cell",
+    k.MISSING: "a value: this column must not have gaps",
+    k.TOO_MANY_TEXTS: f"at most {k.MAX_TEXTS} different symbols in a file",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where each column of the file goes in the flat array."""
+
+    header: list[str]
+    kinds: Int64
+    bases: Int64
+    strides: Int64
+    blocks: dict[str, tuple[int, int]]
+    """Column or level group -> base and width (columns) of its block."""
+    book: Int64
+    levels: int
+    total: int
+
+
+def read_text(
+    raw: bytes, file: str, *, levels: int | None, counts: bool, name: str = "CSV", first_row: int = 2
+) -> Part:
+    """Parse the bytes of a CSV file; `name` and `first_row` are for bytes that stand for another format.
+
+    Raises
+    ------
+    DataError
+        At the first thing that breaks a rule of docs/data.md.
+    """
+    raw, stop = _check_text(raw, file)
+    header_end = raw.find(b"\n", 0, stop)
+    body = header_end + 1 if header_end >= 0 else stop
+    header_line = raw[: header_end if header_end >= 0 else stop].decode()
+    header = [cell.strip() for cell in header_line.split(",")]
+    cuts, lines = _cut(raw, body, stop)
+    rows = sum(lines)
+    header_row = first_row - 1 or None
+    layout = _lay_out(header, file, header_row, rows, levels, counts)
+    if rows == 0:
+        raise DataError(file, "a header and no rows", "at least one row of data")
+    first = [
+        line.rstrip("\r").split(",")
+        for line in raw[body : body + _SNIFFED_BYTES].decode(errors="replace").split("\n")
+    ]
+    formats = _sniff_times(first[0], layout)
+    fixed = _sniff_prices(first, layout)
+    data = np.frombuffer(raw, np.uint8)
+
+    flat = np.empty(layout.total, dtype=np.int64)
+    first_rows = np.concatenate([[0], np.cumsum(lines)[:-1]])
+
+    def parse(chunk: int) -> tuple[Int64, list[str]]:
+        starts, stops = np.empty(k.MAX_TEXTS, np.int64), np.empty(k.MAX_TEXTS, np.int64)
+        buckets = np.full(2 * k.MAX_TEXTS, -1, np.int64)
+        report = np.zeros(k.R_TEXTS + 1, np.int64)
+        k.parse_rows(
+            data, cuts[chunk], cuts[chunk + 1], int(first_rows[chunk]), layout.kinds, layout.bases,
+            layout.strides, formats, fixed, layout.book, layout.levels, flat, starts, stops, buckets, report,
+        )  # fmt: skip
+        texts = [bytes(data[starts[i] : stops[i]]).decode() for i in range(report[k.R_TEXTS])]
+        return report, texts
+
+    results = in_threads(parse, range(len(lines)))
+    fractions = [r[k.R_FRACTION] for r, _ in results if r[k.R_FRACTION] >= 0]
+    if any(r[k.R_CODE] == k.PRICE_BIG for r, _ in results) and not fractions:
+        fixed = True  # whole-dollar prices so far: large ones show that they are fixed-point
+        results = in_threads(parse, range(len(lines)))
+    for report, _ in results:
+        if report[k.R_CODE] != k.OK:
+            raise _error(data, file, layout.header, report, first_row)
+    style = "integer" if (formats == k.TIME_INTEGER).any() else "ISO-8601"
+    found = f"{name}, {'fixed-point' if fixed else 'decimal'} prices, {style} times"
+    events = _assemble(layout, flat, rows, results, lines, file)
+    return Part(events, file, found, first_row, "ts_recv" in header, "sequence" in header)
+
+
+def _check_text(raw: bytes, file: str) -> tuple[bytes, int]:
+    """Refuse what is not text; return the text without mark and quotes, and where its last line ends."""
+    bad = raw.find(b"\0")
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            bad = error.start
+        raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if bad >= 0:
+        row = raw.count(b"\n", 0, bad) + 1
+        raise DataError(file, f"byte 0x{raw[bad]:02x}, which is not text", "a CSV file in UTF-8", row=row)
+    if b'"' in raw:
+        raw = _without_quotes(raw, file)
+    stop = len(
+        raw
+    )  # blank lines at the end are no rows; a copy without them would cost a tenth of the reading
+    while stop and raw[stop - 1] in b"\r\n ":
+        stop -= 1
+    if stop == 0:
+        raise DataError(file, "blank lines only", "a header and rows of data")
+    return raw, stop
+
+
+def _without_quotes(raw: bytes, file: str) -> bytes:
+    """Rewrite a CSV that uses quotes as one that does not; what stood in quotes keeps its letters and digits."""
+    lines = []
+    reader = csv.reader(io.StringIO(raw.decode(), newline=""), strict=True)
+    try:
+        for fields in reader:
+            if reader.line_num != len(lines) + 1:
+                raise DataError(
+                    file, "a line break inside quotes", "one line for each row", row=reader.line_num - 1
+                )
+            lines.append(",".join(field.replace(",", " ").replace("\r", " ") for field in fields))
+    except csv.Error as error:
+        raise DataError(
+            file, f"a broken quoted field ({error})", "matching quotes", row=reader.line_num
+        ) from None
+    return "\n".join(lines).encode()
+
+
+def _cut(raw: bytes, body: int, stop: int) -> tuple[list[int], list[int]]:
+    """Cut the rows into chunks at line ends; return the positions of the cuts and the rows of each chunk."""
+    if body >= stop:
+        return [], []
+    pieces = max(1, min(threads(), (stop - body) // _SMALLEST_CHUNK))
+    cuts = [body]
+    for piece in range(1, pieces):
+        line_end = raw.find(b"\n", max(body + (stop - body) * piece // pieces, cuts[-1]), stop)
+        if line_end >= 0:
+            cuts.append(line_end + 1)
+    cuts.append(stop)
+    lines = [raw.count(b"\n", start, end) for start, end in zip(cuts[:-1], cuts[1:], strict=True)]
+    lines[-1] += 1  # the last line has no line feed left
+    return cuts, lines
+
+
+def _lay_out(
+    header: list[str], file: str, header_row: int | None, rows: int, levels: int | None, counts: bool
+) -> _Layout:
+    seen: set[str] = set()
+    for name in header:
+        if name in seen:
+            raise DataError(file, f"two columns named {name!r}", "each column once", row=header_row)
+        seen.add(name)
+    missing = [name for name in REQUIRED if name not in seen]
+    if missing:
+        shown = ", ".join(header[:6]) + (", ..." if len(header) > 6 else "")
+        raise DataError(file, f"columns {shown[:120]!r}", f"also {', '.join(missing)}", row=header_row)
+    held = 1
+    while any(f"{side}_px_{held:02d}" in seen for side in ("bid", "ask")):
+        held += 1
+    kept = held if levels is None else min(levels, held)
+    text = next((name for name in ("symbol", "instrument_id") if name in seen), None)
+
+    blocks: dict[str, tuple[int, int]] = {}
+    total = 0
+    groups = [*_BOOK, *(("bid_ct", "ask_ct") if counts else ())]
+    for name, width in [*((n, 1) for n in (*_SCALARS, "symbol")), *((g, kept) for g in groups)]:
+        blocks[name] = (total, width)
+        total += rows * width
+    kinds, bases, strides = (np.zeros(len(header), np.int64) for _ in range(3))
+    for i, name in enumerate(header):
+        level = _LEVEL.fullmatch(name)
+        if name in _SCALARS:
+            kinds[i], bases[i], strides[i] = _SCALARS[name], blocks[name][0], 1
+        elif name == text:
+            kinds[i], bases[i], strides[i] = k.TEXT, blocks["symbol"][0], 1
+        elif level and int(level[3]) < kept and f"{level[1]}_{level[2]}" in blocks:
+            kinds[i] = k.PRICE if level[2] == "px" else k.COUNT
+            bases[i] = blocks[f"{level[1]}_{level[2]}"][0] + int(level[3])
+            strides[i] = kept
+    for side in ("bid", "ask"):
+        for number in range(kept):
+            pair = [f"{side}_{what}_{number:02d}" for what in ("px", "sz")]
+            there = [name in seen for name in pair]
+            if any(there) and not all(there):
+                raise DataError(
+                    file,
+                    f"{pair[there.index(True)]} alone",
+                    f"also {pair[there.index(False)]}",
+                    row=header_row,
+                )
+    sides = [f"{side}_px_00" in seen for side in ("bid", "bid", "ask", "ask")]
+    book = np.array([blocks[g][0] if there else -1 for g, there in zip(_BOOK, sides, strict=True)], np.int64)
+    return _Layout(header, kinds, bases, strides, blocks, book, kept, total)
+
+
+def _sniff_times(cells: list[str], layout: _Layout) -> Int64:
+    """Return the time format of each time column in the first row."""
+    formats = np.zeros(len(layout.header), np.int64)
+    for i, cell in enumerate(cells[: len(formats)]):
+        if layout.kinds[i] == k.TIME:
+            raw = np.frombuffer(cell.strip().encode() or b"-", np.uint8)
+            formats[i] = k.moment(raw, 0, len(raw))[2]
+    return formats
+
+
+def _sniff_prices(lines: list[list[str]], layout: _Layout) -> bool:
+    """Guess from the first rows whether prices are fixed-point. The pass over all rows corrects the guess."""
+    columns = np.flatnonzero(layout.kinds == k.PRICE)
+    fixed = False
+    for cells in lines[:-1]:  # the last one may be cut
+        for i in columns:
+            try:
+                value = float(cells[i]) if i < len(cells) else 0.0
+            except ValueError:
+                continue
+            if not value.is_integer():
+                return False
+            fixed |= k.FIXED_FROM <= value < 9.2e18
+    return fixed
+
+
+def _error(data: UInt8, file: str, header: list[str], report: Int64, first_row: int) -> DataError:
+    code, row, column, start, stop = (int(x) for x in report[: k.R_STOP + 1])
+    if code == k.FIELDS:
+        return DataError(file, f"{column} fields", f"{len(header)}, as in the header", row=first_row + row)
+    cell = bytes(data[start:stop]).decode(errors="replace")
+    found = "an empty cell" if not cell else repr(cell if len(cell) <= 40 else cell[:37] + "...")
+    return DataError(file, found, _EXPECTED[code], row=first_row + row, column=header[column])
+
+
+def _assemble(
+    layout: _Layout,
+    flat: Int64,
+    rows: int,
+    results: list[tuple[Int64, list[str]]],
+    lines: list[int],
+    file: str,
+) -> Events:
+    """Cut the flat array into columns, and join what the chunks found."""
+    present = set(layout.header)
+
+    def scalar(name: str) -> Int64:
+        column = flat[layout.blocks[name][0] :][:rows]
+        if name not in present:
+            column[:] = _DEFAULTS.get(name, 0)
+        return column
+
+    def book(name: str) -> Int64:
+        base, width = layout.blocks.get(name, (0, 0))
+        matrix = flat[base : base + rows * width].reshape(rows, width)
+        for level in range(width):
+            if f"{name}_{level:02d}" not in present:
+                matrix[:, level] = _DEFAULTS.get(name, 0)
+        return matrix
+
+    names: list[str] = []
+    codes = flat[layout.blocks["symbol"][0] :][:rows]
+    row = 0
+    for (_, texts), count in zip(results, lines, strict=True):
+        if texts:
+            codes[row : row + count] += len(names)
+        else:  # no column names the instrument
+            codes[row : row + count] = 0
+        names += texts
+        row += count
+    symbol, symbols = code_symbols(codes, names or [""])
+    venue, publishers = code_publishers(scalar("publisher_id"))
+    zeroed = sum(int(report[k.R_ZEROED]) for report, _ in results)
+    ts_event = scalar("ts_event")
+    return Events(
+        ts_event=ts_event,
+        ts_recv=scalar("ts_recv") if "ts_recv" in present else ts_event,
+        venue=venue,
+        action=scalar("action").astype(np.uint8),
+        side=scalar("side").astype(np.uint8),
+        depth=scalar("depth").astype(np.uint8),
+        price=scalar("price"),
+        size=scalar("size"),
+        sequence=scalar("sequence"),
+        symbol=symbol,
+        bid_px=book("bid_px"),
+        ask_px=book("ask_px"),
+        bid_sz=book("bid_sz"),
+        ask_sz=book("ask_sz"),
+        bid_ct=book("bid_ct"),
+        ask_ct=book("ask_ct"),
+        publishers=publishers,
+        symbols=symbols,
+        source=(file,),
+        synthetic=bool(scalar("synthetic").any()),
+        notes=(f"{file}: {zeroed} sizes without a price were read as 0.",) if zeroed else (),
+    )

@@ -1,0 +1,206 @@
+"""A comparison as JSON: the classic keys first, then what makes them believable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+
+from venuewise import __version__
+from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE
+from venuewise.market.venues import Venue
+from venuewise.research.bootstrap import block_bootstrap
+from venuewise.research.comparison import Comparison
+from venuewise.research.grid import Parameters
+from venuewise.research.schedule import Span
+from venuewise.simulation.engine import Outcome
+from venuewise.simulation.state import FILL_FEES, FILL_LEVEL, FILL_PRICE, FILL_SHARES, FILL_VENUE
+
+BASELINES = ("best_ask", "twap", "vwap")
+
+
+def iso(nanoseconds: int) -> str:
+    """Return nanoseconds UTC as ISO-8601 with all nine decimals."""
+    whole, rest = divmod(int(nanoseconds), NS_PER_SECOND)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def dollars(amount: float) -> float:
+    """Return 1e-9 dollars as dollars."""
+    return amount / PRICE_SCALE
+
+
+def to_json(result: dict[str, object]) -> str:
+    """Return a result as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+
+
+def summarise(comparison: Comparison) -> dict[str, object]:
+    """Return the content of `output.json`."""
+    settings, tuned, outcomes = comparison.settings, comparison.tuned, comparison.outcomes
+    single = {name: runs[0] for name, runs in outcomes.items()}
+    others = [name for name in outcomes if name != "optimized"]
+    extra = [name for name in others if name not in BASELINES]
+    result: dict[str, object] = {
+        "best_parameters": tuned.best.to_dict(),
+        "optimized": _figures(single["optimized"], tuned.best),
+        "baselines": {name: _figures(single[name], tuned.best) for name in BASELINES},
+        "savings_vs_baselines_bps": {
+            name: savings_bps(single["optimized"], single[name]) for name in BASELINES
+        },
+        "synthetic": comparison.events.synthetic,
+        "order": {
+            "size": settings.order_size,
+            "side": settings.side,
+            "symbol": settings.symbol,
+            "start": iso(comparison.quoted_on[0].begin),
+            "end": iso(comparison.quoted_on[0].end),
+            "arrival_price": dollars(single["optimized"].arrival_price),
+        },
+        "evaluation": _evaluation(comparison),
+        "parent_orders": _parent_orders(comparison, others),
+        "identification": tuned.to_dict(),
+        "per_venue": {name: _per_venue(run, comparison.venues) for name, run in single.items()},
+        "data": _data(comparison),
+        "settings": {
+            "venues": settings.venues,
+            "depth": settings.depth,
+            "fill": settings.fill,
+            "slice_seconds": settings.slice_seconds,
+            "max_age_ms": settings.max_age_ms,
+            "grid": asdict(settings.grid),
+            "frictions": asdict(settings.frictions),
+        },
+        "seed": settings.seed,
+        "version": __version__,
+    }
+    if extra:
+        result["strategies"] = {name: _figures(single[name], tuned.best) for name in extra}
+        result["savings_vs_strategies_bps"] = {
+            name: savings_bps(single["optimized"], single[name]) for name in extra
+        }
+    return result
+
+
+def savings_bps(optimised: Outcome, other: Outcome) -> float | None:
+    """Return what the router saved in basis points of the other's average price; None without fills.
+
+    1e4 (other - optimised) / other for a buy, the mirror image for a sell; prices with fees.
+    """
+    if not optimised.filled or not other.filled:
+        return None
+    ours, theirs = optimised.cash / optimised.filled, other.cash / other.filled
+    saved = theirs - ours if optimised.side == "buy" else ours - theirs
+    return 1e4 * saved / theirs
+
+
+def _figures(run: Outcome, penalties: Parameters) -> dict[str, object]:
+    """Return the classic figures of one order. `total_cost` adds the model's penalty for shares left open."""
+    spent = run.cash if run.side == "buy" else -run.cash
+    penalty = (penalties.lambda_under + penalties.theta_queue) * run.open
+    return {
+        "total_cash": dollars(run.cash),
+        "avg_fill_px": dollars(run.cash / run.filled) if run.filled else None,
+        "total_cost": dollars(spent) + penalty,
+        "shares_filled": run.filled,
+        "total_fill": run.filled,
+        "shares_open": run.open,
+        "shares_bought_at_end": run.swept,
+        "fees": dollars(run.fees),
+        "avg_price_without_fees": dollars(run.notional / run.filled) if run.filled else None,
+        "cost_vs_arrival_bps": run.cost_bps,
+        "child_orders": run.child_orders,
+    }
+
+
+def _span(orders: Sequence[Span]) -> dict[str, object]:
+    return {"from": iso(orders[0].begin), "to": iso(orders[-1].end), "parent_orders": len(orders)}
+
+
+def _evaluation(comparison: Comparison) -> dict[str, object]:
+    split = comparison.settings.split
+    return {
+        "mode": "out_of_sample" if split else "in_sample",
+        "split": split,
+        "tuned_on": _span(comparison.tuned_on),
+        "quoted_on": _span(comparison.quoted_on),
+    }
+
+
+def _parent_orders(comparison: Comparison, others: Sequence[str]) -> dict[str, object]:
+    """Return means over all parent orders, and paired savings with their intervals."""
+    settings, outcomes, orders = comparison.settings, comparison.outcomes, comparison.quoted_on
+    block = settings.schedule.overlap(orders)
+    cost = {name: np.array([run.cost_bps for run in runs]) for name, runs in outcomes.items()}
+    open_shares = {name: sum(run.open for run in runs) for name, runs in outcomes.items()}
+
+    def interval(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, object]:
+        if len(values) < 2:  # One order is no evidence: a figure, no interval.
+            return {"mean": float(values.mean()), "median": float(np.median(values)), "interval_95": None}
+        found = block_bootstrap(values, block, settings.bootstrap, seed=settings.seed)
+        return {"mean": found.mean, "median": found.median, "interval_95": [found.low, found.high]}
+
+    return {
+        "n": len(orders),
+        "horizon_seconds": (orders[0].end - orders[0].begin) / NS_PER_SECOND,
+        "every_seconds": None if settings.schedule.every is None else settings.schedule.every / NS_PER_SECOND,
+        "bootstrap": {"draws": settings.bootstrap, "block": min(block, len(orders)), "level": 0.95},
+        "cost_vs_arrival_bps": {
+            name: {**interval(values), "shares_open": open_shares[name]} for name, values in cost.items()
+        },
+        "savings_bps": {
+            name: {
+                **interval(cost[name] - cost["optimized"]),
+                "share_of_orders_won": float(np.mean(cost[name] > cost["optimized"])),
+            }
+            for name in others
+        },
+    }
+
+
+def _per_venue(run: Outcome, venues: Sequence[Venue]) -> list[dict[str, object]]:
+    """Return where the shares were filled: one entry for each venue and level that filled any."""
+    fills = run.fills
+    table = []
+    for venue, level in sorted({(int(f[FILL_VENUE]), int(f[FILL_LEVEL])) for f in fills}):
+        here = fills[(fills[:, FILL_VENUE] == venue) & (fills[:, FILL_LEVEL] == level)]
+        shares = int(here[:, FILL_SHARES].sum())
+        notional = sum(int(f[FILL_PRICE]) * int(f[FILL_SHARES]) for f in here)
+        table.append(
+            {
+                "venue": venues[venue].name,
+                "level": level,
+                "shares": shares,
+                "share_of_fill": shares / run.filled,
+                "avg_price_without_fees": dollars(notional / shares),
+                "fees": dollars(int(here[:, FILL_FEES].sum())),
+                "fills": len(here),
+            }
+        )
+    return table
+
+
+def _data(comparison: Comparison) -> dict[str, object]:
+    events = comparison.events
+    return {
+        "files": list(events.source),
+        "rows": len(events),
+        "window": [iso(int(events.ts[0])), iso(int(events.ts[-1]))],
+        "time_column": events.time_column,
+        "levels": events.levels,
+        "venues": [
+            {
+                "name": venue.name,
+                "publisher_id": publisher,
+                "taker_fee": venue.taker_fee_dollars,
+                "maker_rebate": venue.maker_rebate_dollars,
+                "rows": int(np.count_nonzero(events.venue == code)),
+            }
+            for code, (venue, publisher) in enumerate(zip(comparison.venues, events.publishers, strict=True))
+        ],
+        "synthetic": events.synthetic,
+        "notes": list(events.notes),
+    }

@@ -1,0 +1,293 @@
+"""Work a parent order through recorded market data and account for every share.
+
+`run` is the whole of it: find the arrival price, let the strategy decide at each book update while shares are
+open, fill what it sends, buy what is left at the end, check the books. Built-in strategies run compiled;
+any other `Strategy` is called from Python on the same kernels, so both meet the same market.
+
+Assumptions about fills, stated: orders take displayed liquidity only, best level first, and nothing rests;
+taking shares does not move other people's quotes; shares taken are not offered again until the venue's
+quote at that price changes (`Frictions.refill` has the stricter rule); what is open at the end is bought
+at once through the whole book, and what exceeds its depth stays open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from venuewise.data.events import PRICE_SCALE, Int64
+from venuewise.errors import AccountingError, ConfigError
+from venuewise.market.book import Quotes, Side
+from venuewise.simulation.kernels import find_arrival, last_rows, look, simulate, submit, sweep
+from venuewise.simulation.state import (
+    CHILD_ORDERS,
+    DECISIONS,
+    FEES,
+    FILL_COLUMNS,
+    FILL_FEES,
+    FILL_LEVEL,
+    FILL_PRICE,
+    FILL_ROW,
+    FILL_SHARES,
+    FILL_VENUE,
+    FILLED,
+    FILLS,
+    IN_FLIGHT,
+    NOTIONAL,
+    OPEN,
+    SWEPT,
+    Conditions,
+    Market,
+    State,
+    new_state,
+    nothing_yet,
+    one_sided,
+)
+from venuewise.strategies import BestAsk, ParentOrder, Static, Strategy, Twap, Vwap
+from venuewise.strategies.kernels import room_for
+
+MOST_MONEY = 2**62
+"""Largest sum of money in 1e-9 dollars that an order may come to: int64 must hold it with room to spare."""
+MOST_IN_FLIGHT = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A parent order to be worked.
+
+    Attributes
+    ----------
+    side : {"buy", "sell"}
+    quantity : int
+        Shares.
+    start, end : int
+        Nanoseconds UTC.
+    first, last : int
+        Rows worked: `first` is the row of arrival, `last` is exclusive.
+    row_of : ndarray of int64, shape (venues,)
+        Last row of each venue before `first`.
+    arrival_price : float
+        Mid at arrival in 1e-9 dollars.
+    """
+
+    side: Side
+    quantity: int
+    start: int
+    end: int
+    first: int
+    last: int
+    row_of: Int64
+    arrival_price: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a parent order. Money in 1e-9 dollars, exact.
+
+    Attributes
+    ----------
+    strategy : str
+    quantity, filled, open, swept : int
+        Shares ordered, filled, left open, and filled by the purchase at the end (part of `filled`).
+    notional, fees : int
+        Sum of price times shares, sum of taker fees.
+    arrival_price : float
+    child_orders, decisions : int
+    fills : ndarray of int64, shape (n, 7)
+        Blotter (columns in `venuewise.simulation.state`); empty where it was not asked for.
+    """
+
+    strategy: str
+    side: Side
+    quantity: int
+    filled: int
+    open: int
+    swept: int
+    notional: int
+    fees: int
+    arrival_price: float
+    child_orders: int
+    decisions: int
+    fills: Int64
+
+    @property
+    def cash(self) -> int:
+        """Money paid for a buy (fees added) or received for a sell (fees taken off)."""
+        return self.notional + self.fees if self.side == "buy" else self.notional - self.fees
+
+    @property
+    def shortfall(self) -> float:
+        """Money lost against the arrival price on the filled shares, fees included (1e-9 dollars)."""
+        gain = self.arrival_price * self.filled - self.cash
+        return -gain if self.side == "buy" else gain
+
+    @property
+    def cost_bps(self) -> float:
+        """Implementation shortfall of the filled shares in basis points of the arrival price."""
+        return 1e4 * self.shortfall / (self.arrival_price * self.filled) if self.filled else 0.0
+
+
+def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -> Task:
+    """Find where a parent order starts and what it is measured against.
+
+    Parameters
+    ----------
+    quantity : int
+        Shares, at least 1.
+    start, end : int
+        Nanoseconds UTC; the order is worked at the rows from `start` up to and including `end`.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to trade with between start and end, or the order is too large for exact money.
+    """
+    if quantity < 1:
+        raise ConfigError(f"order size: found {quantity}; expected at least 1 share")
+    first = int(np.searchsorted(market.ts, start, side="left"))
+    last = int(np.searchsorted(market.ts, end, side="right"))
+    row_of = nothing_yet(len(market.fee))
+    last_rows(market.venue, market.clears, first, row_of)
+    first, arrival_price = find_arrival(market, row_of, first, last, one_sided(market))
+    if first < 0:
+        raise ConfigError("no venue shows a usable quote between the order's start and end")
+    dearest = int(market.take_px[first:last][market.take_sz[first:last] > 0].max())
+    if quantity * dearest > MOST_MONEY // 2:
+        raise ConfigError(
+            f"order size: found {quantity} shares at up to {dearest / PRICE_SCALE:g} dollars; expected at most "
+            f"{MOST_MONEY / 2 / PRICE_SCALE:.3g} dollars in all, so that money stays exact"
+        )
+    return Task(side, quantity, start, end, first, last, row_of, arrival_price)
+
+
+def run(
+    market: Market, task: Task, strategy: Strategy, conditions: Conditions, depth: int, record: bool = True
+) -> Outcome:
+    """Work one parent order with one strategy.
+
+    Parameters
+    ----------
+    depth : int
+        Levels of each venue that the strategy sees. The purchase at the end goes through all levels.
+    record : bool
+        Keep the blotter, and check it.
+
+    Raises
+    ------
+    AccountingError
+        If shares or money do not reconcile.
+    """
+    fills = 0
+    if record:  # The length of the blotter is known once the order has run; runs repeat exactly.
+        fills = int(_work(market, task, strategy, conditions, depth, 0).totals[FILLS])
+    state = _work(market, task, strategy, conditions, depth, fills)
+    totals = [int(value) for value in state.totals]
+    outcome = Outcome(
+        strategy=strategy.name,
+        side=task.side,
+        quantity=task.quantity,
+        filled=totals[FILLED],
+        open=totals[OPEN],
+        swept=totals[SWEPT],
+        notional=totals[NOTIONAL],
+        fees=totals[FEES],
+        arrival_price=task.arrival_price,
+        child_orders=totals[CHILD_ORDERS],
+        decisions=totals[DECISIONS],
+        fills=state.fills if record else np.empty((0, FILL_COLUMNS), np.int64),
+    )
+    reconcile(market, outcome, conditions, totals[IN_FLIGHT], record)
+    return outcome
+
+
+def reconcile(
+    market: Market, outcome: Outcome, conditions: Conditions, in_flight: int = 0, record: bool = True
+) -> None:
+    """Check that shares and money add up, and that no quote was taken beyond what it showed.
+
+    Raises
+    ------
+    AccountingError
+        With what was found and what was expected.
+    """
+
+    def require(found: int, expected: int, what: str) -> None:
+        if found != expected:
+            raise AccountingError(f"{outcome.strategy}: {what}: found {found}, expected {expected}")
+
+    require(outcome.filled + outcome.open + in_flight, outcome.quantity, "filled + open")
+    require(in_flight, 0, "shares on their way after the end")
+    if not record:
+        return
+    fills = outcome.fills
+    shares, price, venue = fills[:, FILL_SHARES], fills[:, FILL_PRICE], fills[:, FILL_VENUE]
+    require(int(shares.sum()), outcome.filled, "sum of fills in shares")
+    require(sum(int(p) * int(s) for p, s in zip(price, shares, strict=True)), outcome.notional, "notional")
+    require(int(fills[:, FILL_FEES].sum()), outcome.fees, "sum of fees")
+    require(int((market.fee[venue] * shares).sum()), outcome.fees, "fees by venue")
+    require(int(np.count_nonzero(shares <= 0)), 0, "fills without shares")
+    # Lexicographic order groups the fills of one quote: a row, a level.
+    place = fills[:, [FILL_ROW, FILL_LEVEL]]
+    quotes, group = np.unique(place, axis=0, return_inverse=True)
+    taken = np.bincount(group.ravel(), weights=shares, minlength=len(quotes))
+    displayed = market.take_sz[quotes[:, 0], quotes[:, 1]]
+    require(int(np.count_nonzero(taken > displayed)), 0, "quotes taken beyond their size")
+
+
+def _work(
+    market: Market, task: Task, strategy: Strategy, conditions: Conditions, depth: int, fills: int
+) -> State:
+    in_flight = min(task.quantity, MOST_IN_FLIGHT) if conditions.latency else 0
+    state = new_state(market, task.quantity, task.row_of, fills, in_flight)
+    depth = min(depth, market.take_px.shape[1])
+    if isinstance(strategy, BestAsk | Twap | Vwap | Static):
+        simulate(
+            market, state, conditions, task.first, task.last, task.start, task.end,
+            strategy.kind, strategy.parameters, depth, room_for(market.fee, market.rebate, depth),
+        )  # fmt: skip
+    else:
+        _work_in_python(market, state, task, strategy, conditions, depth)
+    return state
+
+
+def _work_in_python(
+    market: Market, state: State, task: Task, strategy: Strategy, conditions: Conditions, depth: int
+) -> None:
+    venues = len(market.fee)
+    shares, limit = np.empty(venues, np.int64), np.empty(venues, np.int64)
+    for row in range(task.first, task.last):
+        price, size = np.empty((venues, depth), np.int64), np.empty((venues, depth), np.int64)
+        take, far = look(market, state, conditions, row, price, size)
+        still_open = int(state.totals[OPEN])
+        if still_open == 0:
+            if state.totals[IN_FLIGHT] == 0:
+                break
+            continue
+        now = int(market.ts[row])
+        bid, ask = (far, take) if market.sign > 0 else (take, far)
+        children = strategy.decide(
+            Quotes(task.side, price, size, market.fee, market.rebate, bid, ask),
+            ParentOrder(
+                task.side, task.quantity, still_open, task.start, task.end, task.arrival_price / PRICE_SCALE
+            ),
+            now,
+        )
+        state.totals[DECISIONS] += 1
+        if not children:
+            continue
+        shares[:] = 0
+        for child in children:
+            if not (0 <= child.venue < venues and child.shares >= 0) or shares[child.venue]:
+                raise ConfigError(
+                    f"strategy {strategy.name}: found child order {child}; expected a venue from 0 to "
+                    f"{venues - 1}, at most once, and shares of 0 or more"
+                )
+            shares[child.venue], limit[child.venue] = child.shares, child.limit
+        if shares.sum() > still_open:
+            raise ConfigError(
+                f"strategy {strategy.name}: found child orders of {shares.sum()} shares; expected at most "
+                f"the {still_open} that are open"
+            )
+        submit(market, state, conditions, row, shares, limit)
+    sweep(market, state, conditions, task.end)

@@ -1,0 +1,1 @@
+"""Tests of market data in and out."""

@@ -39,9 +39,7 @@ BAD_SHARES: Final = 12
 
 
 @kernel
-def check_book(
-    price: Float64, size: Int64, fee: Float64, rebate: Float64, sign: float
-) -> tuple[int, int]:
+def check_book(price: Float64, size: Int64, fee: Float64, rebate: Float64, sign: float) -> tuple[int, int]:
     """Return the first fault of a book (`FINE` if there is none) and the venue that has it."""
     venues, levels = price.shape
     if (

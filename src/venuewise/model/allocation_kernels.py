@@ -242,9 +242,7 @@ def _free_by_venue(
 
 
 @kernel
-def _same_venue(
-    j: int, k: int, price: Float64, size: Int64, fee: Float64, rebate: Float64
-) -> bool:
+def _same_venue(j: int, k: int, price: Float64, size: Int64, fee: Float64, rebate: Float64) -> bool:
     """Whether two venues show the same levels at the same fee and rebate."""
     if fee[j] != fee[k] or rebate[j] != rebate[k]:
         return False
@@ -349,12 +347,8 @@ def _free(
     taken_at = ints[3]  # free again once the sort is done
     slope, amount, whole = floats[0], floats[1], floats[2]
     if under + over < 0.0:  # the penalty is the lower of two lines: no venue depends on another
-        below = _free_by_venue(
-            shares_open, price, size, fee, rebate, mid, sign, -under, resting, out
-        )
-        above = _free_by_venue(
-            shares_open, price, size, fee, rebate, mid, sign, over, resting, taken_at
-        )
+        below = _free_by_venue(shares_open, price, size, fee, rebate, mid, sign, -under, resting, out)
+        above = _free_by_venue(shares_open, price, size, fee, rebate, mid, sign, over, resting, taken_at)
         if above - over * shares_open < below + under * shares_open - TIE:
             out[:] = taken_at[:venues]
         return 0.0
@@ -401,9 +395,7 @@ def _free(
                 else:
                     taken_at[k] += part
         penalty = (
-            under * (shares_open - executed)
-            if executed < shares_open
-            else over * (executed - shares_open)
+            under * (shares_open - executed) if executed < shares_open else over * (executed - shares_open)
         )
         bound += penalty
         value = bound
@@ -442,9 +434,7 @@ def _free(
         # The other branch. Of venues alike, the first ones are the full ones: the others are denied with it.
         chosen = branch[depth - 1]
         for k in range(chosen, venues):
-            if k == chosen or (
-                state[k] == _UNDECIDED and _same_venue(chosen, k, price, size, fee, rebate)
-            ):
+            if k == chosen or (state[k] == _UNDECIDED and _same_venue(chosen, k, price, size, fee, rebate)):
                 state[k] = _DENIED
                 denied_at[k] = depth - 1
     return max(best - open_bound, 0.0)
@@ -498,9 +488,7 @@ def allocate_kernel(
     under = lambda_under + theta_queue
     resting = problem in (EXACT_FILL, FREE)
     if problem in (EXACT_FILL, GREEDY_EXACT_FILL):
-        _exact_fill(
-            shares_open, price, size, fee, rebate, under, mid, sign, resting, out, ints, floats
-        )
+        _exact_fill(shares_open, price, size, fee, rebate, under, mid, sign, resting, out, ints, floats)
         return 0.0
     return _free(
         shares_open, price, size, fee, rebate, under, lambda_over + theta_queue, mid, sign, resting,

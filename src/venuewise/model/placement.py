@@ -241,6 +241,46 @@ def place(
     return _describe(model, x, drawn, sample_cost(model, excess, x), lower, method, boxes)
 
 
+def placement_cost(
+    shares: npt.ArrayLike,
+    order: float,
+    *,
+    half_spread: float,
+    taker_fee: float | Sequence[float],
+    rebate: npt.ArrayLike,
+    queue: npt.ArrayLike,
+    outflow: object,
+    lambda_under: float,
+    lambda_over: float,
+    theta: float = 0.0,
+    overfill: Overfill = "penalise",
+    adverse_selection: npt.ArrayLike = 0.0,
+    samples: int = 1000,
+    seed: int = 0,
+) -> float:
+    """Return the expected cost in dollars of a placement (M, L_1, ..., L_K) that is given.
+
+    `shares` are at least 0; the other parameters are those of `place`. Score a placement on outflows that it
+    was not chosen on: its cost on its own sample is biased downwards.
+
+    Raises
+    ------
+    ConfigError
+        As `place` does.
+    """
+    model = checked_model(
+        order, half_spread, taker_fee, rebate, adverse_selection, queue, theta, lambda_under, lambda_over,
+        None, False, overfill, "buy",
+    )  # fmt: skip
+    if model.order == 0.0:
+        raise ConfigError("order: expected more than 0 shares")
+    x = model.in_orders(shares)
+    if np.any(x < 0.0):
+        raise ConfigError("shares: expected numbers of at least 0")
+    drawn = outflow_sample(outflow, model.venues, samples, seed)
+    return sample_cost(model, model.excess(drawn), x) * model.order
+
+
 def checked_model(
     order: float,
     half_spread: float,

@@ -139,7 +139,7 @@ class PlacementModel:
         x = np.asarray(shares, dtype=np.float64)
         if x.shape != (self.venues + 1,) or not np.all(np.isfinite(x)):
             raise ConfigError(
-                f"warm_start: expected {self.venues + 1} finite share counts (market, then limits)"
+                f"shares: expected {self.venues + 1} finite numbers (market, then each limit order)"
             )
         return x / self.order if self.order > 0 else np.zeros_like(x)
 

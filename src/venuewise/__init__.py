@@ -1,3 +1,83 @@
-"""Smart order routing on the Cont & Kukanov order-placement model."""
+"""Smart order routing on the Cont & Kukanov order-placement model.
+
+Examples
+--------
+>>> import venuewise as vw
+>>> events = vw.generate(venues=5, duration="20s", seed=7)
+>>> result = vw.backtest(events, order_size=1000, workers=1)
+>>> result.to_dict()["optimized"]["shares_filled"]
+1000
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from venuewise.backtesting import backtest
+    from venuewise.data.events import Events
+    from venuewise.data.generate import generate
+    from venuewise.data.reader import read
+    from venuewise.errors import AccountingError, ConfigError, DataError, VenuewiseError
+    from venuewise.market.book import Book, Quotes
+    from venuewise.market.venues import Venue, VenueTable, load_venues
+    from venuewise.report.result import BacktestResult
+    from venuewise.research.grid import Grid
+    from venuewise.simulation.state import Frictions
+    from venuewise.strategies.base import ChildOrder, ParentOrder, Strategy
+    from venuewise.strategies.builtin import BestAsk, Static, Twap, Vwap
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AccountingError",
+    "BacktestResult",
+    "BestAsk",
+    "Book",
+    "ChildOrder",
+    "ConfigError",
+    "DataError",
+    "Events",
+    "Frictions",
+    "Grid",
+    "ParentOrder",
+    "Quotes",
+    "Static",
+    "Strategy",
+    "Twap",
+    "Venue",
+    "VenueTable",
+    "VenuewiseError",
+    "Vwap",
+    "__version__",
+    "backtest",
+    "generate",
+    "load_venues",
+    "read",
+]
+
+_HOMES = {
+    "backtesting": ("backtest",),
+    "data.events": ("Events",),
+    "data.generate": ("generate",),
+    "data.reader": ("read",),
+    "errors": ("AccountingError", "ConfigError", "DataError", "VenuewiseError"),
+    "market.book": ("Book", "Quotes"),
+    "market.venues": ("Venue", "VenueTable", "load_venues"),
+    "report.result": ("BacktestResult",),
+    "research.grid": ("Grid",),
+    "simulation.state": ("Frictions",),
+    "strategies.base": ("ChildOrder", "ParentOrder", "Strategy"),
+    "strategies.builtin": ("BestAsk", "Static", "Twap", "Vwap"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import public names when they are first used, so that the command line starts at once."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"venuewise.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from venuewise.data.events import Events
-from venuewise.data.read import read
+from venuewise.data.reader import read
 from venuewise.data.widen import widen
 from venuewise.errors import ConfigError
 from venuewise.market.book import Side
@@ -28,7 +28,7 @@ def backtest(
     *,
     order_size: int = 5000,
     side: Side = "buy",
-    window: tuple[str, str] | None = None,
+    window: str | tuple[str, str] | None = None,
     symbol: str | None = None,
     venues: str = "asis",
     fee_table: VenueTable | str | Path | None = None,
@@ -57,8 +57,8 @@ def backtest(
     order_size : int
         Shares of every parent order.
     side : {"buy", "sell"}
-    window : tuple of str, optional
-        UTC times between which the data count.
+    window : str or tuple of str, optional
+        UTC times between which the data count: ("13:36:32", "13:45:14"), or both in one text.
     symbol : str, optional
         Needed where the data hold several.
     venues : str

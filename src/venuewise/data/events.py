@@ -10,6 +10,7 @@ index into `Events.publishers`; what that venue is called and charges is known o
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -136,6 +137,23 @@ class Events:
         if len(self.symbols) == 1:
             return self
         return self.take(self.symbol == self.symbols.index(symbol))
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the rows in the MBP-10 layout; see `venuewise.data.write.write_events`.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in .csv, .csv.gz, .csv.zst or .parquet.
+
+        Raises
+        ------
+        ConfigError
+            If it ends otherwise, or cannot be written.
+        """
+        from venuewise.data.write import write_events  # noqa: PLC0415 (the writer imports this module)
+
+        write_events(self, path)
 
 
 ROW_COLUMNS: Final = frozenset(

@@ -97,5 +97,9 @@ def split_span(span: Span, share: float) -> tuple[Span, Span]:
         return span, span
     cut = span.begin + int((span.end - span.begin) * share)
     if not span.begin < cut < span.end:
-        raise ConfigError(f"split: found {share}; expected time on both sides of it, the data are too short")
+        length = (span.end - span.begin) / 1e9
+        raise ConfigError(
+            f"split: found {share} of {length:g} s of data; expected time on both sides of it "
+            "(split 0 tunes and quotes on the same data)"
+        )
     return Span(span.begin, cut), Span(cut + 1, span.end)

@@ -265,6 +265,8 @@ def _work_in_python(
                 break
             continue
         now = int(market.ts[row])
+        if row + 1 < task.last and market.ts[row + 1] == now:
+            continue
         bid, ask = (far, take) if market.sign > 0 else (take, far)
         children = strategy.decide(
             Quotes(task.side, price, size, market.fee, market.rebate, bid, ask),

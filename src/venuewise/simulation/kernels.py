@@ -1,5 +1,9 @@
 """The matching engine, compiled: what one row changes, how one child order fills, how a parent order runs.
 
+Rows with the same time are one update: strategies decide after the last of them. A trade row shows the book
+before the trade, and the cancel that follows at the same time takes the shares away; deciding in between
+would buy shares that are gone.
+
 The book is never copied: a venue's book is the last row it sent (`State.row_of`). What we took from a level is
 kept beside it (`State.taken`) and carried from row to row while the level stands, so that no share is
 bought twice.
@@ -78,6 +82,8 @@ def find_arrival(market: Market, row_of: Int64, first: int, last: int, one_sided
         venue = market.venue[row]
         before = row_of[venue]
         row_of[venue] = NO_ROW if market.clears[row] else row
+        if row + 1 < last and market.ts[row + 1] == market.ts[row]:
+            continue
         take, far = view_quotes(
             market.take_px, market.take_sz, market.far_px, market.ts, row_of, nothing, nothing[:, 0],
             1.0, market.ts[row], market.max_age, market.sign, price, size,
@@ -367,6 +373,8 @@ def simulate(
         if totals[OPEN] == 0:
             if totals[IN_FLIGHT] == 0:
                 break
+            continue
+        if row + 1 < last and ts[row + 1] == now:
             continue
         if kind == TWAP:
             if now < next_release:

@@ -1,0 +1,5 @@
+"""`python -m venuewise`."""
+
+from venuewise.cli import main
+
+main()

@@ -1,0 +1,35 @@
+"""The command line: parse, call, print.
+
+JSON results go to stdout and nothing else does; notes and progress go to stderr. Exit code 0: done, 2: bad
+input or usage (one line on stderr), 1: a fault of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from venuewise.cli import backtests, market_data
+from venuewise.cli.app import app
+from venuewise.errors import VenuewiseError
+
+__all__ = ["app", "backtests", "main", "market_data"]
+
+
+def main() -> None:
+    """Run the command line; turn the user's errors into one line and exit code 2."""
+    try:
+        status = app(standalone_mode=False)
+    except VenuewiseError as error:
+        typer.echo(f"venuewise: {error}", err=True)
+        sys.exit(2)
+    except typer.TyperException as error:
+        typer.echo(f"venuewise: {error.format_message()} (see --help)", err=True)
+        sys.exit(2)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,73 @@
+"""The application that the commands register with, and what they share."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from venuewise import __version__
+from venuewise.errors import ConfigError
+
+app = typer.Typer(
+    name="venuewise",
+    help="Smart order router on the Cont & Kukanov order-placement model.",
+    no_args_is_help=False,
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"venuewise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Smart order router on the Cont & Kukanov order-placement model."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def print_json(result: object) -> None:
+    typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
+
+
+def choice(option: str, found: str, *allowed: str) -> Any:
+    if found not in allowed:
+        raise ConfigError(f"{option}: found {found!r}; expected {' or '.join(allowed)}")
+    return found
+
+
+def side_of(found: str) -> Any:
+    return choice("side", found, "buy", "sell")
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr for work that takes longer than a second."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    began = time.monotonic()
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, visible=False)
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=time.monotonic() - began > 1)
+
+        yield tell

@@ -1,0 +1,90 @@
+"""`generate`, `inspect` and `venues`: what there is to trade on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from venuewise.cli.app import app, print_json
+from venuewise.errors import ConfigError
+
+Number = TypeVar("Number", int, float)
+
+
+@app.command()
+def generate(
+    out: Annotated[Path, typer.Argument(help="File to write: .csv, .csv.gz, .csv.zst or .parquet.")],
+    venues: Annotated[
+        str, typer.Option(help="How many venues (1 to 16), or publisher ids separated by commas: 2,6,15.")
+    ] = "5",
+    symbols: Annotated[str, typer.Option(help="Symbols separated by commas.")] = "AAPL",
+    duration: Annotated[str, typer.Option(help='Span: "90s", "10m", "1h30m" or seconds.')] = "10m",
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 7,
+    start: Annotated[str, typer.Option(help="First moment, ISO-8601.")] = "2024-10-21T14:00:00Z",
+    rate: Annotated[float, typer.Option(help="Rows a second and symbol, about.")] = 400.0,
+    price: Annotated[
+        str | None, typer.Option(help="Opening price in dollars: one, or one a symbol separated by commas.")
+    ] = None,
+    volatility: Annotated[float, typer.Option(help="Annualised volatility of the efficient price.")] = 0.25,
+    half_spread: Annotated[float, typer.Option(help="Dollars between efficient price and quotes.")] = 0.0025,
+    mean_queue: Annotated[float, typer.Option(help="Shares queued at the best.")] = 300.0,
+    odd_lots: Annotated[float, typer.Option(help="Share of orders under 100 shares.")] = 0.35,
+    delay_scale: Annotated[float, typer.Option(help="Multiplies the venues' delays.")] = 1.0,
+) -> None:
+    """Write a synthetic multi-venue market to a file and print what it holds as JSON."""
+    from venuewise.data.generate import generate as generate_events
+    from venuewise.data.write import output_suffix
+
+    output_suffix(out)  # refuse a bad name before the work
+    prices = None if price is None else _numbers("--price", price, float)
+    ids = _numbers("--venues", venues, int)
+    events = generate_events(
+        venues=ids if "," in venues else ids[0],
+        symbols=[symbol.strip() for symbol in symbols.split(",")],
+        duration=duration,
+        seed=seed,
+        start=start,
+        rate=rate,
+        price=prices[0] if prices and len(prices) == 1 else prices,
+        volatility=volatility,
+        half_spread=half_spread,
+        mean_queue=mean_queue,
+        odd_lots=odd_lots,
+        delay_scale=delay_scale,
+    )
+    events.to_csv(out)
+    first, last = (events.ts[[0, -1]].tolist()) if len(events) else (None, None)
+    print_json(
+        {
+            "file": str(out),
+            "rows": len(events),
+            "first_ts": first,
+            "last_ts": last,
+            "venues": list(events.publishers),
+            "symbols": list(events.symbols),
+            "seed": seed,
+            "synthetic": events.synthetic,
+        }
+    )
+
+
+def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Number]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"{option} must be numbers separated by commas, not {text!r}") from None
+
+
+@app.command()
+def venues(
+    fees: Annotated[
+        Path | None, typer.Option("--fees", help="TOML file of venues and fees laid over the packaged table.")
+    ] = None,
+) -> None:
+    """Print the venue table as JSON: names, publisher ids, fees in dollars per share and their sources."""
+    from venuewise.market.venues import load_venues
+
+    print_json({"venues": [venue.to_dict() for venue in load_venues(fees).venues]})

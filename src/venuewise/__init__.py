@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from venuewise.errors import AccountingError, ConfigError, DataError, VenuewiseError
     from venuewise.market.book import Book, Quotes
     from venuewise.market.venues import Venue, VenueTable, load_venues
+    from venuewise.model.outflow import OutflowSample, estimate_outflow, queues_at
+    from venuewise.model.outflow_fit import OutflowFit, fit_outflow
+    from venuewise.model.placement import Placement, place, placement_cost
+    from venuewise.model.placement_model import CommonFactorOutflow
     from venuewise.report.result import BacktestResult
     from venuewise.research.grid import Grid
     from venuewise.simulation.state import Frictions
@@ -36,12 +40,16 @@ __all__ = [
     "BestAsk",
     "Book",
     "ChildOrder",
+    "CommonFactorOutflow",
     "ConfigError",
     "DataError",
     "Events",
     "Frictions",
     "Grid",
+    "OutflowFit",
+    "OutflowSample",
     "ParentOrder",
+    "Placement",
     "Quotes",
     "Static",
     "Strategy",
@@ -52,8 +60,13 @@ __all__ = [
     "Vwap",
     "__version__",
     "backtest",
+    "estimate_outflow",
+    "fit_outflow",
     "generate",
     "load_venues",
+    "place",
+    "placement_cost",
+    "queues_at",
     "read",
 ]
 
@@ -65,6 +78,10 @@ _HOMES = {
     "errors": ("AccountingError", "ConfigError", "DataError", "VenuewiseError"),
     "market.book": ("Book", "Quotes"),
     "market.venues": ("Venue", "VenueTable", "load_venues"),
+    "model.outflow": ("OutflowSample", "estimate_outflow", "queues_at"),
+    "model.outflow_fit": ("OutflowFit", "fit_outflow"),
+    "model.placement": ("Placement", "place", "placement_cost"),
+    "model.placement_model": ("CommonFactorOutflow",),
     "report.result": ("BacktestResult",),
     "research.grid": ("Grid",),
     "simulation.state": ("Frictions",),

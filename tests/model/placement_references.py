@@ -29,7 +29,16 @@ class Instance:
     @property
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `place` beside the order."""
-        names = ("outflow", "queue", "rebate", "half_spread", "taker_fee", "theta", "lambda_under", "lambda_over")
+        names = (
+            "outflow",
+            "queue",
+            "rebate",
+            "half_spread",
+            "taker_fee",
+            "theta",
+            "lambda_under",
+            "lambda_over",
+        )
         return {name: getattr(self, name) for name in names}
 
 

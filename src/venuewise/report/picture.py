@@ -30,7 +30,7 @@ def draw(comparison: Comparison, summary: dict[str, Any]) -> bytes:
 
     costs = summary["parent_orders"]["cost_vs_arrival_bps"]
     means = [costs[name]["mean"] for name in names]
-    bars = above.bar(names, means, color=[colour[name] for name in names], width=0.6, zorder=2)
+    above.bar(names, means, color=[colour[name] for name in names], width=0.6, zorder=2)
     for position, name in enumerate(names):
         if costs[name]["interval_95"] is not None:
             low, high = costs[name]["interval_95"]
@@ -40,12 +40,10 @@ def draw(comparison: Comparison, summary: dict[str, Any]) -> bytes:
                 color="#222222", capsize=5, linewidth=1.2, zorder=3,
             )  # fmt: skip
     single = {"optimized": summary["optimized"], **summary["baselines"], **summary.get("strategies", {})}
-    above.bar_label(
-        bars,
-        [f"{mean:.2f} bps\n${single[name]['total_cost']:,.2f}" for name, mean in zip(names, means, strict=True)],
-        label_type="center", fontsize=9, color="white", fontweight="bold",
-    )  # fmt: skip
     above.axhline(0, color="#222222", linewidth=0.8)
+    single = {"optimized": summary["optimized"], **summary["baselines"], **summary.get("strategies", {})}
+    labels = [f"{name}\n{costs[name]['mean']:.2f} bps\n${single[name]['total_cost']:,.2f}" for name in names]
+    above.set_xticks(range(len(names)), labels)
     above.grid(axis="y", alpha=0.3, zorder=0)
     above.set_ylabel("cost vs arrival mid, fees included (bps)")
     orders = summary["parent_orders"]["n"]
@@ -53,19 +51,25 @@ def draw(comparison: Comparison, summary: dict[str, Any]) -> bytes:
     above.set_title(f"Total cost by strategy: {about}; $ for the first order", fontsize=11)
 
     start = comparison.quoted_on[0].begin
+    end = (comparison.quoted_on[0].end - start) / NS_PER_SECOND
+    earliest = end
     for name in names:
         run = comparison.outcomes[name][0]
         fills = run.fills
         sign = sign_of(run.side)
         paid = sign * (fills[:, FILL_PRICE] - run.arrival_price) * fills[:, FILL_SHARES] + fills[:, FILL_FEES]
         seconds = (fills[:, FILL_TS] - start) / NS_PER_SECOND
+        earliest = min([earliest, *seconds[seconds > 0]])
         # Every line runs from the order's start to its end, so that strategies that are done early stay visible.
-        end = (comparison.quoted_on[0].end - start) / NS_PER_SECOND
         below.step(
             [0.0, *seconds, end], [0.0, *np.cumsum(paid) / PRICE_SCALE, paid.sum() / PRICE_SCALE],
             where="post", color=colour[name], label=name, linewidth=1.8, alpha=0.9,
         )  # fmt: skip
-    below.set_xlabel("seconds since the order's start")
+    if 0 < earliest < end:  # Strategies act within milliseconds, TWAP within minutes: both have to be seen.
+        below.set_xscale("symlog", linthresh=earliest)
+        below.set_xlim(0, end)
+        below.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    below.set_xlabel("seconds since the order's start (logarithmic after the first fill)")
     below.set_ylabel("cumulative cost vs arrival ($)")
     below.set_title("First parent order: how the cost built up", fontsize=11)
     below.grid(alpha=0.3)

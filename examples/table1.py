@@ -8,16 +8,16 @@ cents per share, scored on draws that no solver has seen. Run `python -m example
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
 from venuewise.model.placement import Placement, place, placement_cost
-from venuewise.model.placement_model import CommonFactorOutflow
+from venuewise.model.placement_model import CommonFactorOutflow, Overfill
 
-COSTS: Final = {
+COSTS: Final[dict[str, Any]] = {
     "half_spread": 0.02, "taker_fee": 0.003, "rebate": 0.002, "theta": 0.0005,
     "lambda_under": 0.05, "lambda_over": 0.05,
 }  # fmt: skip
@@ -92,7 +92,7 @@ def solve_row(paper: Published, *, fit: int = 40_000, fresh: int = 200_000, seed
     seen = outflow.sample(fit, np.random.default_rng(seed))
     unseen = outflow.sample(fresh, np.random.default_rng(seed + 1))
 
-    def score(shares: npt.ArrayLike, overfill: str = "penalise") -> float:
+    def score(shares: npt.ArrayLike, overfill: Overfill = "penalise") -> float:
         cost = placement_cost(shares, order, queue=queue, outflow=unseen, overfill=overfill, **COSTS)
         return 100.0 * cost / order
 

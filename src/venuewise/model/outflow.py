@@ -149,7 +149,7 @@ def estimate_outflow(
     >>> events = vw.generate(venues=2, duration="60s", seed=7)
     >>> sample = vw.estimate_outflow(events, horizon="5s")
     >>> sample.outflow.shape
-    (11, 2)
+    (10, 2)
     """
     if side not in get_args(Side):
         raise ConfigError(f"side: expected one of {', '.join(get_args(Side))}, got {side!r}")

@@ -146,7 +146,7 @@ def fit_outflow(outflow: npt.ArrayLike, family: Family, *, seed: int = 0) -> Out
     >>> from venuewise.model.outflow_fit import fit_outflow
     >>> fit = fit_outflow(np.random.default_rng(1).poisson(300, 500), "poisson")
     >>> round(fit.parameters["mean"]), fit.p_value > 0.05
-    (300, True)
+    (299, True)
     """
     if family not in get_args(Family):
         raise ConfigError(f"family: expected one of {', '.join(get_args(Family))}, got {family!r}")

@@ -197,7 +197,7 @@ def place(
     >>> p = place(1000, half_spread=0.02, taker_fee=0.003, rebate=[0.002], queue=[2000], outflow=outflow,
     ...           theta=0.0005, lambda_under=0.05, lambda_over=0.05)
     >>> round(p.market), round(p.limit[0]), p.gap < 1e-6
-    (786, 214, True)
+    (783, 217, True)
     """
     model = checked_model(
         order, half_spread, taker_fee, rebate, adverse_selection, queue, theta, lambda_under, lambda_over,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from venuewise.backtesting import backtest
     from venuewise.data.events import Events
     from venuewise.data.generate import generate
+    from venuewise.data.quality import Quality, inspect
     from venuewise.data.reader import read
     from venuewise.errors import AccountingError, ConfigError, DataError, VenuewiseError
     from venuewise.market.book import Book, Quotes
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from venuewise.simulation.state import Frictions
     from venuewise.strategies.base import ChildOrder, ParentOrder, Strategy
     from venuewise.strategies.builtin import BestAsk, Static, Twap, Vwap
+
+from venuewise.model.allocation import Allocation, Allocations, allocate, allocate_many
+from venuewise.model.cost import CostModel
+
+__all__ = ["Allocation", "Allocations", "CostModel", "allocate", "allocate_many"]
 
 __version__ = "0.1.0"
 
@@ -50,6 +56,7 @@ __all__ = [
     "OutflowSample",
     "ParentOrder",
     "Placement",
+    "Quality",
     "Quotes",
     "Static",
     "Strategy",
@@ -63,6 +70,7 @@ __all__ = [
     "estimate_outflow",
     "fit_outflow",
     "generate",
+    "inspect",
     "load_venues",
     "place",
     "placement_cost",
@@ -74,6 +82,7 @@ _HOMES = {
     "backtesting": ("backtest",),
     "data.events": ("Events",),
     "data.generate": ("generate",),
+    "data.quality": ("Quality", "inspect"),
     "data.reader": ("read",),
     "errors": ("AccountingError", "ConfigError", "DataError", "VenuewiseError"),
     "market.book": ("Book", "Quotes"),

@@ -113,6 +113,12 @@ def backtest(
     >>> result.to_dict()["optimized"]["shares_filled"]
     800
     """
+    for name, value, least in (
+        ("order_size", order_size, 1), ("bootstrap", bootstrap, 1), ("seed", seed, 0), ("max_age_ms", max_age_ms, 0),
+        ("workers", workers, 1),
+    ):  # fmt: skip
+        if value is not None and not least <= value < 2**63:
+            raise ConfigError(f"{name}: found {value}; expected a number of at least {least}")
     table = fee_table if isinstance(fee_table, VenueTable) else load_venues(fee_table)
     if isinstance(source, Events):
         if window is not None:

@@ -28,10 +28,14 @@ def generate(
     price: Annotated[
         str | None, typer.Option(help="Opening price in dollars: one, or one a symbol separated by commas.")
     ] = None,
+    tick: Annotated[float, typer.Option(help="Price grid in dollars.")] = 0.01,
     volatility: Annotated[float, typer.Option(help="Annualised volatility of the efficient price.")] = 0.25,
     half_spread: Annotated[float, typer.Option(help="Dollars between efficient price and quotes.")] = 0.0025,
     mean_queue: Annotated[float, typer.Option(help="Shares queued at the best.")] = 300.0,
     odd_lots: Annotated[float, typer.Option(help="Share of orders under 100 shares.")] = 0.35,
+    trade_share: Annotated[
+        float, typer.Option(help="Share of trades among the rows of the order flow.")
+    ] = 0.05,
     delay_scale: Annotated[float, typer.Option(help="Multiplies the venues' delays.")] = 1.0,
 ) -> None:
     """Write a synthetic multi-venue market to a file and print what it holds as JSON."""
@@ -49,10 +53,12 @@ def generate(
         start=start,
         rate=rate,
         price=prices[0] if prices and len(prices) == 1 else prices,
+        tick=tick,
         volatility=volatility,
         half_spread=half_spread,
         mean_queue=mean_queue,
         odd_lots=odd_lots,
+        trade_share=trade_share,
         delay_scale=delay_scale,
     )
     events.to_csv(out)
@@ -76,6 +82,22 @@ def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Numb
         return [kind(part) for part in text.split(",")]
     except ValueError:
         raise ConfigError(f"{option} must be numbers separated by commas, not {text!r}") from None
+
+
+@app.command()
+def inspect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, DBN or Parquet files.")],
+    window: Annotated[
+        str | None, typer.Option(help="Only rows from A to B, UTC: 13:36:32-13:45:14, or full times A/B.")
+    ] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="Only this symbol; may be repeated.")] = None,
+    long_gap: Annotated[float, typer.Option(help="Seconds of silence that count as a gap.")] = 60.0,
+) -> None:
+    """Print what market data files hold and how clean they are, as JSON."""
+    from venuewise.data.quality import inspect as inspect_files
+
+    quality = inspect_files(list(files), window=window, symbols=symbol or None, long_gap=long_gap)
+    print_json(quality.to_dict())
 
 
 @app.command()

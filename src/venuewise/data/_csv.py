@@ -1,9 +1,9 @@
-"""Kernels that turn the bytes of a CSV file into integer columns, in one pass and without floats.
+"""The kernel that turns the bytes of a CSV file into integer columns, in one pass and without floats.
 
 Each column has a kind, and a place in one flat array (`base + row * stride`): a level column has the number
-of levels as its stride, so a book comes out as a (rows, levels) array with no transposition. Decimal
-prices become integers of 1e-9 dollars digit by digit, hence exactly. The pass stops at the first cell that
-breaks a rule and says which one, so a bad file is diagnosed by the code that reads the good ones.
+of levels as its stride, so a book comes out as a (rows, levels) array with no transposition. The pass stops
+at the first cell that breaks a rule and says which one, so a bad file is diagnosed by the code that reads
+the good ones.
 """
 
 from __future__ import annotations
@@ -13,297 +13,38 @@ from typing import Final
 import numpy as np
 
 from venuewise._jit import kernel
+from venuewise.data._cells import (
+    ACTIONS,
+    BAD_ACTION,
+    BAD_FLAG,
+    BAD_SIDE,
+    FIELDS,
+    MISSING,
+    OK,
+    SIDES,
+    SPACE,
+    TIME_FORMAT,
+    TOO_LARGE,
+    TOO_MANY_TEXTS,
+    count,
+    flag,
+    moment,
+    price,
+)  # fmt: skip
 from venuewise.data.events import UNDEFINED_PRICE, Int64, UInt8
 
 SKIP, TIME, PRICE, COUNT, PUBLISHER, ACTION, SIDE, TEXT, FLAG, SMALL_COUNT = range(10)
 """Kinds of column."""
 
-TIME_INTEGER, TIME_ZONED, TIME_NAIVE = 1, 2, 3
-"""Formats of a time: integer nanoseconds, ISO-8601 with Z or an offset, ISO-8601 without."""
-
-(
-    OK, BAD_NUMBER, NEGATIVE, NOT_INTEGRAL, TOO_LARGE, PRICE_NOT_POSITIVE, PRICE_BIG, PRICE_FRACTION,
-    PRICE_TINY, BAD_TIME, TIME_FORMAT, TIME_NOT_NANOSECONDS, BAD_ACTION, BAD_SIDE, BAD_FLAG, MISSING,
-    FIELDS, TOO_MANY_TEXTS,
-) = range(18)  # fmt: skip
-"""What a pass over the rows can end with."""
-
 R_CODE, R_ROW, R_COLUMN, R_START, R_STOP, R_FRACTION, R_ZEROED, R_TEXTS = range(8)
-"""Places in the report of a pass: how it ended and where; the first row whose price has a fraction (-1: none);
-sizes set to 0 because their price is missing; texts found."""
+"""Places in the report of a pass: how it ended and where; the first row whose price has a fraction (-1:
+none); sizes set to 0 because their price is missing; texts found."""
 
-FIXED_FROM: Final = 10_000_000
-"""An integral price from here on is fixed-point: no share costs 10,000,000 dollars."""
-SMALLEST_FIXED: Final = 100_000
-"""A fixed-point price under 0.0001 dollars, the finest tick there is, must be a decimal price gone astray."""
 MAX_TEXTS: Final = 1 << 15
 """Distinct symbols that one file may hold."""
 
-COMMA, NEWLINE, RETURN, POINT, MINUS, PLUS, SPACE, ZERO, COLON = 44, 10, 13, 46, 45, 43, 32, 48, 58
+COMMA, NEWLINE, RETURN = 44, 10, 13
 _MAX: Final = int(UNDEFINED_PRICE)
-_TENTH: Final = _MAX // 10
-_EARLIEST_NS: Final = 100_000_000_000_000_000
-_POWERS: Final = np.array([10**i for i in range(19)], dtype=np.int64)
-_DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
-ACTIONS: Final = np.zeros(256, dtype=np.bool_)
-ACTIONS[[ord(c) for c in "ACMTFRN"]] = True
-SIDES: Final = np.zeros(256, dtype=np.bool_)
-SIDES[[ord(c) for c in "ABN"]] = True
-
-
-@kernel
-def number(data: UInt8, start: int, stop: int) -> tuple[int, int, int]:
-    """Parse a number; returns (code, mantissa, exponent of ten). Digits beyond int64 are dropped."""
-    i = start
-    negative = False
-    if i < stop and (data[i] == MINUS or data[i] == PLUS):
-        negative = data[i] == MINUS
-        i += 1
-    mantissa, exponent, digits = np.int64(0), np.int64(0), 0
-    point = False
-    while i < stop:
-        byte = np.int64(data[i])
-        if ZERO <= byte < COLON:
-            digit = byte - ZERO
-            digits += 1
-            if mantissa < _TENTH or (mantissa == _TENTH and digit <= 7):
-                mantissa = mantissa * 10 + digit
-                if point:
-                    exponent -= 1
-            elif not point:
-                exponent += 1
-        elif byte == POINT and not point:
-            point = True
-        else:
-            break
-        i += 1
-    if digits == 0:
-        return BAD_NUMBER, 0, 0
-    if i < stop:  # an exponent, or rubbish
-        if (data[i] != 101 and data[i] != 69) or i + 1 == stop:
-            return BAD_NUMBER, 0, 0
-        i += 1
-        downwards = data[i] == MINUS
-        if data[i] == MINUS or data[i] == PLUS:
-            i += 1
-        if i == stop or stop - i > 4:
-            return BAD_NUMBER, 0, 0
-        power = np.int64(0)
-        while i < stop:
-            digit = np.int64(data[i]) - ZERO
-            if digit < 0 or digit > 9:
-                return BAD_NUMBER, 0, 0
-            power = power * 10 + digit
-            i += 1
-        exponent += -power if downwards else power
-    return OK, -mantissa if negative else mantissa, exponent
-
-
-@kernel
-def integral(mantissa: int, exponent: int) -> tuple[int, int]:
-    """Return (code, mantissa * 10**exponent) where that is an int64."""
-    if mantissa == 0:
-        return OK, 0
-    while exponent < 0:
-        if mantissa % 10 != 0:
-            return NOT_INTEGRAL, 0
-        mantissa //= 10
-        exponent += 1
-    while exponent > 0:
-        if mantissa > _TENTH or mantissa < -_TENTH:
-            return TOO_LARGE, 0
-        mantissa *= 10
-        exponent -= 1
-    return OK, mantissa
-
-
-@kernel
-def count(data: UInt8, start: int, stop: int) -> tuple[int, int]:
-    """Parse an integer >= 0, also one written as a float ("36.0"); returns (code, value)."""
-    if stop - start <= 18:
-        value = np.int64(0)
-        i = start
-        while i < stop:
-            digit = np.int64(data[i]) - ZERO
-            if digit < 0 or digit > 9:
-                break
-            value = value * 10 + digit
-            i += 1
-        if i == stop:
-            return OK, value
-    code, mantissa, exponent = number(data, start, stop)
-    if code != OK:
-        return code, 0
-    if mantissa < 0:
-        return NEGATIVE, 0
-    return integral(mantissa, exponent)
-
-
-@kernel
-def _is_undefined(mantissa: int, exponent: int) -> bool:
-    """Whether a number is 2**63 - 1, to the 15 digits that survive a float; in 1e-9 dollars or in dollars."""
-    value = float(mantissa) * 10.0**exponent
-    return abs(value - 9.223372036854775807e18) < 9e3 or abs(value - 9.223372036854775807e9) < 9e-6
-
-
-@kernel
-def price(data: UInt8, start: int, stop: int, fixed: bool) -> tuple[int, int, bool]:
-    """Parse a price; returns (code, 1e-9 dollars, whether it had a fraction).
-
-    Decimals beyond the ninth are rounded to it, half up: they are the noise of a float.
-    """
-    if not fixed and stop - start <= 17:  # the common case: digits, a point, at most nine digits
-        mantissa = np.int64(0)
-        decimals, fraction = -1, np.int64(0)
-        i = start
-        while i < stop:
-            digit = np.int64(data[i]) - ZERO
-            if 0 <= digit <= 9:
-                mantissa = mantissa * 10 + digit
-                if decimals >= 0:
-                    decimals += 1
-                    fraction |= digit
-            elif data[i] == POINT and decimals < 0 and i > start:
-                decimals = 0
-            else:
-                break
-            i += 1
-        places = max(decimals, 0)
-        if i == stop and places <= 9:
-            if mantissa == 0:
-                return PRICE_NOT_POSITIVE, 0, False
-            if mantissa < FIXED_FROM * _POWERS[places]:
-                return OK, mantissa * _POWERS[9 - places], fraction != 0
-    code, mantissa, exponent = number(data, start, stop)
-    if code != OK:
-        return code, 0, False
-    if mantissa <= 0:
-        return PRICE_NOT_POSITIVE, 0, False
-    if _is_undefined(mantissa, exponent):
-        return OK, _MAX, False
-    code, value = integral(mantissa, exponent)
-    if fixed:
-        if code == NOT_INTEGRAL:
-            return PRICE_FRACTION, 0, True
-        if code == OK and value < SMALLEST_FIXED:
-            return PRICE_TINY, 0, False
-        return code, value, False
-    if code == TOO_LARGE or (code == OK and value >= FIXED_FROM):
-        return PRICE_BIG, 0, False
-    if code == OK:
-        return OK, value * _POWERS[9], False
-    if float(mantissa) * 10.0**exponent >= FIXED_FROM:
-        return PRICE_BIG, 0, True
-    shift = exponent + 9
-    while shift < -1:  # keep one digit below 1e-9 to round by
-        mantissa //= 10
-        shift += 1
-    if shift == -1:
-        mantissa = (mantissa + 5) // 10
-    else:
-        mantissa *= _POWERS[shift]
-    if mantissa == 0:
-        return PRICE_NOT_POSITIVE, 0, True
-    return OK, mantissa, True
-
-
-@kernel
-def _digits(data: UInt8, start: int, length: int) -> int:
-    """Parse exactly `length` digits; -1 if one of them is none."""
-    value = np.int64(0)
-    for i in range(start, start + length):
-        digit = np.int64(data[i]) - ZERO
-        if digit < 0 or digit > 9:
-            return -1
-        value = value * 10 + digit
-    return value
-
-
-@kernel
-def moment(data: UInt8, start: int, stop: int) -> tuple[int, int, int]:
-    """Parse a time; returns (code, ns since 1970 UTC, format). A time without a zone is UTC."""
-    length = stop - start
-    if length < 16 or data[start + 4] != MINUS:
-        value = np.int64(0)
-        if length > 19:
-            return BAD_TIME, 0, 0
-        for i in range(start, stop):
-            digit = np.int64(data[i]) - ZERO
-            if digit < 0 or digit > 9:
-                return BAD_TIME, 0, 0
-            if value > _TENTH or (value == _TENTH and digit >= 7):  # 2**63 - 1 itself means "no time"
-                return BAD_TIME, 0, 0
-            value = value * 10 + digit
-        if value < _EARLIEST_NS:
-            return TIME_NOT_NANOSECONDS, 0, 0
-        return OK, value, TIME_INTEGER
-    year, month, day = _digits(data, start, 4), _digits(data, start + 5, 2), _digits(data, start + 8, 2)
-    hour, minute = _digits(data, start + 11, 2), _digits(data, start + 14, 2)
-    separator = data[start + 10]
-    if data[start + 7] != MINUS or (separator != 84 and separator != SPACE) or data[start + 13] != COLON:
-        return BAD_TIME, 0, 0
-    if year < 1970 or year > 2261 or month < 1 or month > 12 or day < 1:
-        return BAD_TIME, 0, 0
-    leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    if day > _DAYS[month - 1] + leap or hour < 0 or hour > 23 or minute < 0 or minute > 59:
-        return BAD_TIME, 0, 0
-    i = start + 16
-    second, nanosecond = np.int64(0), np.int64(0)
-    if i < stop and data[i] == COLON:
-        if i + 3 > stop:
-            return BAD_TIME, 0, 0
-        second = _digits(data, i + 1, 2)
-        if second < 0 or second > 59:
-            return BAD_TIME, 0, 0
-        i += 3
-        if i < stop and data[i] == POINT:
-            i += 1
-            first = i
-            while i < stop and ZERO <= data[i] < COLON:
-                nanosecond = nanosecond * 10 + np.int64(data[i]) - ZERO
-                i += 1
-                if i - first > 9:
-                    return BAD_TIME, 0, 0
-            if i == first:
-                return BAD_TIME, 0, 0
-            nanosecond *= _POWERS[9 - (i - first)]
-    style, offset = TIME_NAIVE, np.int64(0)
-    if i < stop:
-        style = TIME_ZONED
-        rest = stop - i
-        if data[i] == PLUS or data[i] == MINUS:
-            if rest == 6 and data[i + 3] == COLON:
-                hours, minutes = _digits(data, i + 1, 2), _digits(data, i + 4, 2)
-            elif rest == 5:
-                hours, minutes = _digits(data, i + 1, 2), _digits(data, i + 3, 2)
-            elif rest == 3:
-                hours, minutes = _digits(data, i + 1, 2), 0
-            else:
-                return BAD_TIME, 0, 0
-            if hours < 0 or hours > 15 or minutes < 0 or minutes > 59:
-                return BAD_TIME, 0, 0
-            offset = (hours * 60 + minutes) * (1 if data[i] == PLUS else -1)
-        elif rest != 1 or data[i] != 90:
-            return BAD_TIME, 0, 0
-    # Days since 1970-01-01, with the year counted from March so that the leap day comes last.
-    shifted = year - (1 if month <= 2 else 0)
-    in_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    days = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400 + in_year - 719468
-    seconds = ((days * 24 + hour) * 60 + minute - offset) * 60 + second
-    return OK, seconds * 1_000_000_000 + nanosecond, style
-
-
-@kernel
-def _flag(data: UInt8, start: int, stop: int) -> int:
-    """Parse true/false, any case, or 1/0; -1 for anything else."""
-    if stop - start == 1 and (data[start] == 48 or data[start] == 49):
-        return np.int64(data[start]) - ZERO
-    first = np.int64(data[start]) | 32
-    if stop - start == 4 and first == 116 and (data[start + 3] | 32) == 101:
-        return 1
-    if stop - start == 5 and first == 102 and (data[start + 4] | 32) == 101:
-        return 0
-    return -1
 
 
 @kernel
@@ -355,9 +96,9 @@ def parse_rows(
 ) -> None:
     """Parse the lines of data[start:stop] into `flat`, from row `first_row` on.
 
-    `book` holds the bases of bid_px, bid_sz, ask_px, ask_sz in `flat`, -1 for a side that the file lacks: a level
-    without a price has no shares. `starts`, `stops` and `buckets` receive the distinct texts. `report` says how
-    the pass ended (see R_CODE and its neighbours).
+    `book` holds the bases of bid_px, bid_sz, ask_px, ask_sz in `flat`, -1 for a side that the file lacks: a
+    level without a price has no shares. `starts`, `stops` and `buckets` receive the distinct texts. `report`
+    says how the pass ended (see R_CODE and its neighbours).
     """
     report[:] = 0
     report[R_FRACTION] = -1
@@ -386,7 +127,7 @@ def parse_rows(
                 begin += 1
             while begin < end and data[end - 1] == SPACE:
                 end -= 1
-            code, value = OK, np.int64(0)
+            code, value = OK, 0
             if kind == PRICE:
                 if begin == end:
                     value = _MAX
@@ -397,23 +138,23 @@ def parse_rows(
             elif kind == COUNT:
                 if begin < end:
                     code, value = count(data, begin, end)
-            elif begin == end and (kind == TIME or kind == PUBLISHER):
+            elif begin == end and kind in (TIME, PUBLISHER):
                 code = MISSING
             elif kind == TIME:
                 code, value, style = moment(data, begin, end)
                 if code == OK and style != time_formats[column]:
                     code = TIME_FORMAT
-            elif kind == PUBLISHER or kind == SMALL_COUNT:
+            elif kind in (PUBLISHER, SMALL_COUNT):
                 if begin < end:
                     code, value = count(data, begin, end)
                     if code == OK and value > (65535 if kind == PUBLISHER else 255):
                         code = TOO_LARGE
             elif kind == ACTION:
-                value = np.int64(data[begin]) if begin < end else 78
+                value = data[begin] if begin < end else 78
                 if end - begin > 1 or not ACTIONS[value]:
                     code = BAD_ACTION
             elif kind == SIDE:
-                value = np.int64(data[begin]) if begin < end else 78
+                value = data[begin] if begin < end else 78
                 if end - begin > 1 or not SIDES[value]:
                     code = BAD_SIDE
             elif kind == TEXT:
@@ -421,12 +162,21 @@ def parse_rows(
                 if value < 0:
                     code = TOO_MANY_TEXTS
             elif begin < end:  # FLAG
-                value = _flag(data, begin, end)
+                value = flag(data, begin, end)
                 if value < 0:
                     code = BAD_FLAG
             if code != OK:
                 report[R_CODE], report[R_ROW], report[R_COLUMN] = code, row, column
                 report[R_START], report[R_STOP] = begin, end
+                fields = column + 1  # a missing or surplus field is the likelier cause of a bad cell after it
+                while not last:
+                    while position < stop and data[position] != COMMA and data[position] != NEWLINE:
+                        position += 1
+                    fields += 1
+                    last = position >= stop or data[position] == NEWLINE
+                    position += 1
+                if fields != columns:
+                    report[R_CODE], report[R_COLUMN] = FIELDS, fields
                 return
             flat[bases[column] + row * strides[column]] = value
             column += 1

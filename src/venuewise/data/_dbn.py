@@ -1,8 +1,8 @@
 """DBN files (Databento's binary encoding, versions 1 to 3) with MBP-10 or MBP-1 records.
 
-A record of these schemas is a fixed number of 8-byte words, the same in all three versions: a 48-byte head, then
-32 bytes for each level (bid and ask price, bid and ask size, bid and ask count). One kernel checks the records
-and copies them into columns; the databento_dbn package decodes the metadata in front of them.
+A record of these schemas is a fixed number of 8-byte words, the same in all three versions: a 48-byte head,
+then 32 bytes for each level (bid and ask price, bid and ask size, bid and ask count). One kernel checks the
+records and copies them into columns; the databento_dbn package decodes the metadata in front of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import databento_dbn
 import numpy as np
 
 from venuewise._jit import kernel
-from venuewise.data import _csv
+from venuewise.data import _cells
 from venuewise.data._parts import Part, code_publishers, code_symbols, in_threads, threads
 from venuewise.data.events import UNDEFINED_PRICE, Events, Int64, UInt8
 from venuewise.errors import DataError
@@ -65,8 +65,8 @@ def unpack(
 ) -> None:
     """Copy the records words[start:stop] (one record a row, 8-byte words) into columns.
 
-    `characters` receives action, side and depth. `report` receives how it ended: code, row, what was found, the
-    word it was found in, and the sizes set to 0 because their price is missing.
+    `characters` receives action, side and depth. `report` receives how it ended: code, row, what was found,
+    the word it was found in, and the sizes set to 0 because their price is missing.
     """
     report[:] = 0
     low = np.int64(0xFFFFFFFF)
@@ -78,9 +78,9 @@ def unpack(
             code, found = _RTYPE, (head >> 8) & 255
         elif words[row, 1] < 0 or words[row, 4] < 0 or words[row, 4] == UNDEFINED_PRICE:
             code, found = _TIME, words[row, 1] if words[row, 1] < 0 else words[row, 4]
-        elif not _csv.ACTIONS[action]:
+        elif not _cells.ACTIONS[action]:
             code, found = _ACTION, action
-        elif not _csv.SIDES[side]:
+        elif not _cells.SIDES[side]:
             code, found = _SIDE, side
         elif words[row, 2] <= 0:
             code, found = _PRICE, words[row, 2]
@@ -136,20 +136,26 @@ def read_dbn(data: bytes | mmap, file: str, *, levels: int | None, counts: bool)
         )
     if rows == 0:
         raise DataError(file, "metadata and no records", "at least one record")
-    # The kernel reads aligned words; metadata of odd length costs one copy.
+    # The kernel reads aligned words; metadata of odd length (version 3 pads it) costs one copy.
     raw = np.frombuffer(data, np.uint8, rows * 8 * width, body)
-    words = (raw if body % 8 == 0 else raw.copy()).view(np.int64).reshape(rows, width)
+    if body % 8:
+        raw = raw.copy()
+        raw.flags.writeable = False  # as the mapped file is: one signature of the kernel for both
+    words = raw.view(np.int64).reshape(rows, width)
 
     kept = held if levels is None else min(levels, held)
     scalars, characters = np.empty((7, rows), np.int64), np.empty((3, rows), np.uint8)
-    book = [np.empty((rows, kept), np.int64) for _ in range(4)]
-    book += [np.empty((rows, kept if counts else 0), np.int64) for _ in range(2)]
+    bid_px, ask_px, bid_sz, ask_sz = (np.empty((rows, kept), np.int64) for _ in range(4))
+    bid_ct, ask_ct = (np.empty((rows, kept if counts else 0), np.int64) for _ in range(2))
     pieces = max(1, min(threads(), rows // _SMALLEST_CHUNK))
     cuts = [rows * i // pieces for i in range(pieces + 1)]
 
     def work(piece: int) -> Int64:
         report = np.zeros(5, np.int64)
-        unpack(words, cuts[piece], cuts[piece + 1], rtype, kept, counts, scalars, characters, *book, report)
+        unpack(
+            words, cuts[piece], cuts[piece + 1], rtype, kept, counts, scalars, characters,
+            bid_px, ask_px, bid_sz, ask_sz, bid_ct, ask_ct, report,
+        )  # fmt: skip
         return report
 
     reports = in_threads(work, range(pieces))
@@ -157,7 +163,6 @@ def read_dbn(data: bytes | mmap, file: str, *, levels: int | None, counts: bool)
         if report[0] != _OK:
             raise _error(file, report, schema, rtype)
     zeroed = int(sum(report[4] for report in reports))
-    bid_px, ask_px, bid_sz, ask_sz, bid_ct, ask_ct = book
     venue, publishers = code_publishers(scalars[S_PUBLISHER])
     codes, names = _symbols(metadata, scalars[S_INSTRUMENT], scalars[S_TS_RECV])
     symbol, symbols = code_symbols(codes, names)
@@ -207,8 +212,11 @@ def _symbols(metadata: databento_dbn.Metadata, ids: Int64, times: Int64) -> tupl
 
     Returns codes into a list of names in which a name may repeat.
     """
-    distinct, codes = np.unique(ids, return_inverse=True)
-    codes = codes.astype(np.int64)
+    if (ids == ids[0]).all():
+        distinct, codes = ids[:1], np.zeros(len(ids), np.int64)
+    else:
+        distinct, codes = np.unique(ids, return_inverse=True)
+        codes = codes.astype(np.int64)
     names = [str(i) for i in distinct]
     place = {name: i for i, name in enumerate(names)}
     epoch = dt.date(1970, 1, 1)
@@ -223,8 +231,10 @@ def _symbols(metadata: databento_dbn.Metadata, ids: Int64, times: Int64) -> tupl
             rows = (ids == distinct[instrument]) & (times >= first) & (times < end)
             codes[rows] = len(names)
             names.append(name)
-    used, codes = np.unique(codes, return_inverse=True)
-    return codes.astype(np.int64), [names[i] for i in used]
+    used = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    place_of = np.zeros(len(names), np.int64)
+    place_of[used] = np.arange(len(used))
+    return place_of[codes], [names[i] for i in used]
 
 
 def _error(file: str, report: Int64, schema: str, rtype: int) -> DataError:

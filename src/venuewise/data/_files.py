@@ -7,6 +7,7 @@ usually a failed download or the wrong file.
 from __future__ import annotations
 
 import gzip
+import sys
 import zlib
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -29,15 +30,15 @@ def load(path: Path) -> tuple[bytes | mmap, Kind]:
     Raises
     ------
     DataError
-        If there is no such file, it is a directory, unreadable, empty, cut off, corrupt, or not of the kind that
-        its suffix promises.
+        If there is no such file, or it is a directory, unreadable, empty, cut off, corrupt, or not of the
+        kind that its suffix promises.
     """
     name = str(path)
     try:
         with path.open("rb") as file:
             # DBN records are read in place: mapping the file saves a copy of it.
             mapped = file.peek(3)[:3] == b"DBN" and path.is_file()
-            data: bytes | mmap = mmap(file.fileno(), 0, access=ACCESS_READ) if mapped else file.read()
+            data: bytes | mmap = _mapped(file.fileno()) if mapped else file.read()
     except FileNotFoundError:
         raise DataError(name, "no such file", "a market data file") from None
     except IsADirectoryError:
@@ -64,6 +65,15 @@ def load(path: Path) -> tuple[bytes | mmap, Kind]:
     if promised and promised[-1][1:] != kind:
         raise DataError(name, _describe(data, kind), f"{_NAMES[promised[-1][1:]]}, as the name says")
     return data, kind
+
+
+def _mapped(descriptor: int) -> mmap:
+    """Map a file into memory, on Linux with all pages at once, since faults one by one cost more."""
+    if sys.platform == "linux":
+        from mmap import MAP_POPULATE, MAP_SHARED, PROT_READ  # noqa: PLC0415 (elsewhere they are missing)
+
+        return mmap(descriptor, 0, flags=MAP_SHARED | MAP_POPULATE, prot=PROT_READ)
+    return mmap(descriptor, 0, access=ACCESS_READ)
 
 
 def _kind(data: bytes | mmap) -> Kind:

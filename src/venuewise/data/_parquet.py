@@ -1,7 +1,7 @@
 """Parquet files, by the rules of CSV: the columns wanted are written out as text and parsed as such.
 
-Floats print as the shortest text that reads back as the same float, so nothing is lost on the way, and one parser
-holds all rules and all messages. A Parquet file reads at about a third of the speed of a CSV.
+Floats print as the shortest text that reads back as the same float, so nothing is lost on the way, and one
+parser holds all rules and all messages.
 """
 
 from __future__ import annotations

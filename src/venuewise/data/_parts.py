@@ -1,4 +1,4 @@
-"""What every format is read into before files are merged: the columns of one file, and where its rows stood."""
+"""One file's columns before files are merged, whatever its format, and what the formats share."""
 
 from __future__ import annotations
 

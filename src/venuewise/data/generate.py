@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from venuewise.data.durations import parse_duration
-from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE, Events, Int64
-from venuewise.data.generate_kernels import LEVELS, Books, Rows, efficient_price, simulate, stamp
+from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE, Events
+from venuewise.data.generate_books import LEVELS, Books, Rows
+from venuewise.data.generate_kernels import BIG_MOVE, BIG_MOVE_SHARE, efficient_price, simulate, stamp
 from venuewise.errors import ConfigError
 
 
@@ -65,7 +66,10 @@ _SYMBOL: Final = re.compile(r"[A-Za-z0-9._/-]{1,20}")
 _FEED_DELAY_NS: Final = 160_000.0
 _EDGE_TICKS: Final = 100  # between the bounds of the efficient price and those of the books
 _MOST_TICKS: Final = 20_000
-_JUMP_VARIANCE: Final = 0.98 + 0.02 * 25.0  # of a jump against its scale: 2 % are five times as large
+_HEADROOM: Final = 1.15  # rows foreseen against `rate`; a run that needs more is run again
+_SPARE_ROWS: Final = 1_000
+_BURST_GAP_NS: Final = 8_000.0  # at most, between the rows of one reaction
+_JUMP_VARIANCE: Final = 1.0 - BIG_MOVE_SHARE + BIG_MOVE_SHARE * BIG_MOVE**2  # against its scale
 # Measured over volatilities of 0.1 to 1 and rates of 200 to 1,600, to meet `rate` and `trade_share` closely:
 _LEVELS_A_TRADE: Final = 1.32  # levels that a trade takes from
 _FLOW_ROWS: Final = 1.65  # rows of adds and cancels for each add drawn; those beyond ten levels do not show
@@ -104,7 +108,7 @@ def generate(
     start : str or int
         ISO-8601 time (UTC where it names no offset), or nanoseconds since 1970.
     rate : float
-        Rows a second and symbol, about. Repricing alone takes a part that grows with the volatility squared.
+        Rows a second and symbol, about: at least what repricing alone writes, which grows with volatility.
     price : float or sequence of float, optional
         Opening price in dollars, one for all or one a symbol; by default from `OPENING_PRICES`.
     tick : float
@@ -181,16 +185,30 @@ def generate(
         for index, opening in enumerate(openings)
     ]
     rows, codes = _merged(markets)
-    ts_event = np.empty(len(rows.ts_recv), np.int64)
-    sequence = np.empty(len(rows.ts_recv), np.int64)
+    ts_recv, event_price, size = (rows.fields[field].copy() for field in (0, 5, 6))
+    venue = rows.fields[1].astype(np.int16)
+    action, side, depth = (rows.fields[field].astype(np.uint8) for field in (2, 3, 4))
+    ts_event, sequence = np.empty_like(ts_recv), np.empty_like(ts_recv)
     feed_delays = np.array([_FEED_DELAY_NS + 7_000.0 * v for v in range(len(publishers))])
-    stamp_random = _random([seed, len(names), 1])
-    stamp(stamp_random, rows.ts_recv, rows.venue, codes, rows.action, feed_delays, ts_event, sequence)
+    stamp(_random([seed, len(names), 1]), ts_recv, venue, codes, action, feed_delays, ts_event, sequence)
+    bid_px, ask_px, bid_sz, ask_sz, bid_ct, ask_ct = rows.levels
     return Events(
-        **rows._asdict(),
         ts_event=ts_event,
+        ts_recv=ts_recv,
+        venue=venue,
+        action=action,
+        side=side,
+        depth=depth,
+        price=event_price,
+        size=size,
         sequence=sequence,
         symbol=codes,
+        bid_px=bid_px,
+        ask_px=ask_px,
+        bid_sz=bid_sz,
+        ask_sz=ask_sz,
+        bid_ct=bid_ct,
+        ask_ct=ask_ct,
         publishers=publishers,
         symbols=names,
         synthetic=True,
@@ -243,57 +261,43 @@ def _market(
     trade_weight = trade_share * _FLOW_ROWS / (_LEVELS_A_TRADE * (1.0 - 2.0 * trade_share))
     rows_a_draw = (2.0 * _LEVELS_A_TRADE * trade_weight + _FLOW_ROWS) / (trade_weight + 3.0)
     requotes = _REQUOTES * venues * sigma * sigma / (sigma + 0.6)
+    if requotes > rate:
+        raise ConfigError(
+            f"rate {rate:g}: repricing alone would write some {requotes:,.0f} rows a second; "
+            "raise the rate, or lower the volatility or the number of venues"
+        )
     draw_rate = max(rate - requotes, 0.3 * rate) / rows_a_draw
-    gap_ns = min(8_000.0, 0.1 * NS_PER_SECOND / rate)
+    gap_ns = min(_BURST_GAP_NS, 0.1 * NS_PER_SECOND / rate)
 
-    capacity = int(1.15 * rate * seconds) + 1_000
+    capacity = int(_HEADROOM * rate * seconds) + _SPARE_ROWS
     while True:
-        rows = _columns(capacity)
+        rows = Rows(np.empty((7, capacity), np.int64), np.empty((6, capacity, LEVELS), np.int64))
         books = Books(
-            size=np.zeros((venues, 2, width), np.int64),
-            orders=np.zeros((venues, 2, width), np.int64),
+            ticks=np.zeros((2, venues, 2, width), np.int64),
             best=np.full((venues, 2), -1, np.int64),
-            top_px=np.zeros((venues, 2, LEVELS), np.int64),
-            top_sz=np.zeros((venues, 2, LEVELS), np.int64),
-            top_ct=np.zeros((venues, 2, LEVELS), np.int64),
+            top=np.zeros((6, venues, LEVELS), np.int64),
         )
         written = simulate(
             random.copy(), rows, books, news_time, news_price, first, activity, queues, delays_ns, draw_rate,
             trade_weight, half_spread, odd_lots, gap_ns, base, tick, begin, begin + span,
         )  # fmt: skip
         if written <= capacity:
-            return Rows._make(column[:written] for column in rows)
+            return Rows(rows.fields[:, :written], rows.levels[:, :written])
         capacity = written  # the same seed needs just as many rows again
-
-
-def _columns(rows: int) -> Rows:
-    levels = [np.empty((rows, LEVELS), np.int64) for _ in range(6)]
-    return Rows(
-        ts_recv=np.empty(rows, np.int64),
-        venue=np.empty(rows, np.int16),
-        action=np.empty(rows, np.uint8),
-        side=np.empty(rows, np.uint8),
-        depth=np.empty(rows, np.uint8),
-        price=np.empty(rows, np.int64),
-        size=np.empty(rows, np.int64),
-        bid_px=levels[0],
-        ask_px=levels[1],
-        bid_sz=levels[2],
-        ask_sz=levels[3],
-        bid_ct=levels[4],
-        ask_ct=levels[5],
-    )
 
 
 def _merged(markets: list[Rows]) -> tuple[Rows, npt.NDArray[np.int32]]:
     """Merge the symbols' rows by time of receipt; at equal times the earlier symbol comes first."""
-    lengths = [len(market.ts_recv) for market in markets]
-    codes = np.repeat(np.arange(len(markets), dtype=np.int32), lengths)
+    codes = np.repeat(np.arange(len(markets), dtype=np.int32), [market.fields.shape[1] for market in markets])
     if len(markets) == 1:
         return markets[0], codes
-    order: Int64 = np.argsort(np.concatenate([market.ts_recv for market in markets]), kind="stable")
-    merged = (np.concatenate(columns)[order] for columns in zip(*markets, strict=True))
-    return Rows._make(merged), codes[order]
+    fields = np.concatenate([market.fields for market in markets], axis=1)
+    order = np.argsort(fields[0], kind="stable")
+    levels = np.empty((6, len(order), LEVELS), np.int64)
+    for block in range(6):
+        together = np.concatenate([market.levels[block] for market in markets])
+        np.take(together, order, axis=0, out=levels[block], mode="clip")  # clip: no copy for checking
+    return Rows(fields[:, order], levels), codes[order]
 
 
 def _publishers(venues: int | Sequence[int]) -> tuple[int, ...]:

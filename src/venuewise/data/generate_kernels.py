@@ -1,44 +1,39 @@
 """The event loop of the synthetic market (docs/synthetic.md states the model).
 
 One efficient price per symbol moves by small jumps; every venue sees it after its own delay and keeps its own
-book of shares and orders per tick. Competing Poisson events add, cancel and trade; a venue whose view of
-the efficient price passes its quotes has them cancelled or hit, then requotes. Random numbers come from
-xoshiro256++ and only IEEE-exact operations are used on them, so a seed gives the same bytes on every machine.
+book. Competing Poisson events add, cancel and trade; a venue whose view of the efficient price passes its
+quotes has them cancelled or hit, then requotes.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from venuewise._jit import kernel
-from venuewise.data.events import (
-    ACTION_ADD,
-    ACTION_CANCEL,
-    ACTION_TRADE,
-    NS_PER_SECOND,
-    SIDE_ASK,
-    SIDE_BID,
-    UNDEFINED_PRICE,
-    Int16,
-    Int32,
-    Int64,
-    UInt8,
+from venuewise.data.events import ACTION_CANCEL, ACTION_TRADE, NS_PER_SECOND, Int16, Int32, Int64, UInt8
+from venuewise.data.generate_books import (
+    ASK,
+    BID,
+    CLOCK,
+    LEVELS,
+    ORDERS,
+    ROWS_WRITTEN,
+    SHARES,
+    Books,
+    Rows,
+    add,
+    advance,
+    cancel,
+    refresh,
+    take,
 )
+from venuewise.data.generate_random import UInt64, below, exponential, normal, order_size, uniform
 
 Float64 = npt.NDArray[np.float64]
-UInt64 = npt.NDArray[np.uint64]
 
-LEVELS = 10
-"""Book levels in a row."""
-BID, ASK = 0, 1
-ROWS_WRITTEN, CLOCK = 0, 1  # entries of `state`
-
-SCAN_TICKS = 64  # a level further than this from the best does not show
-BURST_GAP_NS = 8_000.0  # at most, between the rows of one reaction
 STALE_TOLERANCE = 0.5  # ticks a quote may fall behind the distance at which it would be placed
 HIT_SHARE = 0.1  # stale levels that are traded against, the rest are cancelled
 REJOIN_SHARE = 0.7  # reactions that quote the new price at once
@@ -49,101 +44,8 @@ FAR_TICKS = 30
 GEOMETRIC_STAY = 0.75
 DEPTH_GROWTH = 0.12  # queue target grows by this share a tick, over the first ten
 SWEEP_LEVELS = 3
+OPENING_TICKS = 64  # filled on each side at the start
 BIG_MOVE_SHARE, BIG_MOVE = 0.02, 5.0  # share of jumps that are larger, and by how much
-
-
-class Rows(NamedTuple):
-    """Columns being written, one entry a row."""
-
-    ts_recv: Int64
-    venue: Int16
-    action: UInt8
-    side: UInt8
-    depth: UInt8
-    price: Int64
-    size: Int64
-    bid_px: Int64
-    ask_px: Int64
-    bid_sz: Int64
-    ask_sz: Int64
-    bid_ct: Int64
-    ask_ct: Int64
-
-
-class Books(NamedTuple):
-    """Books of all venues: by tick (venue, side, tick), and the top levels as they go into a row."""
-
-    size: Int64
-    orders: Int64
-    best: Int64
-    top_px: Int64
-    top_sz: Int64
-    top_ct: Int64
-
-
-@kernel
-def _bits(random: UInt64) -> np.uint64:
-    a, b, c, d = random[0], random[1], random[2], random[3]
-    s = a + d
-    result = ((s << np.uint64(23)) | (s >> np.uint64(41))) + a
-    t = b << np.uint64(17)
-    c ^= a
-    d ^= b
-    b ^= c
-    a ^= d
-    c ^= t
-    d = (d << np.uint64(45)) | (d >> np.uint64(19))
-    random[0], random[1], random[2], random[3] = a, b, c, d
-    return np.uint64(result)
-
-
-@kernel
-def uniform(random: UInt64) -> float:
-    """Draw from [0, 1)."""
-    return float(np.int64(_bits(random) >> np.uint64(11))) * (1.0 / 9007199254740992.0)
-
-
-@kernel
-def below(random: UInt64, n: int) -> int:
-    """Draw a whole number from 0 to n - 1."""
-    return int(uniform(random) * n)
-
-
-@kernel
-def exponential(random: UInt64) -> float:
-    """Draw with mean 1 by von Neumann's comparisons: a logarithm's last bit differs between machines."""
-    whole = 0.0
-    while True:
-        first = uniform(random)
-        previous = first
-        falls = 1
-        while True:
-            following = uniform(random)
-            if following >= previous:
-                break
-            previous = following
-            falls += 1
-        if falls % 2 == 1:
-            return whole + first
-        whole += 1.0
-
-
-@kernel
-def normal(random: UInt64) -> float:
-    """Draw with mean 0 and variance 1: twelve uniforms, close to a normal and bounded by 6."""
-    total = -6.0
-    for _ in range(12):
-        total += uniform(random)
-    return total
-
-
-@kernel
-def order_size(random: UInt64, odd_lots: float) -> int:
-    """Draw shares: odd lots leaning small, else round lots with a tail of exponent 2, at most 5,000."""
-    if uniform(random) < odd_lots:
-        u = uniform(random)
-        return 1 + int(99.0 * u * u)
-    return 100 * min(int(1.0 / math.sqrt(1.0 - uniform(random))), 50)
 
 
 @kernel
@@ -175,150 +77,6 @@ def efficient_price(
 
 
 @kernel
-def _refresh(books: Books, v: int, side: int, base: int, tick: int) -> None:
-    """Rebuild the top levels of one side from the ticks."""
-    step = -1 if side == BID else 1
-    at = books.best[v, side]
-    level = 0
-    if at >= 0:
-        for _ in range(SCAN_TICKS):
-            if at < 0 or at >= books.size.shape[2] or level == LEVELS:
-                break
-            if books.size[v, side, at] > 0:
-                books.top_px[v, side, level] = (base + at) * tick
-                books.top_sz[v, side, level] = books.size[v, side, at]
-                books.top_ct[v, side, level] = books.orders[v, side, at]
-                level += 1
-            at += step
-    for rest in range(level, LEVELS):
-        books.top_px[v, side, rest] = UNDEFINED_PRICE
-        books.top_sz[v, side, rest] = 0
-        books.top_ct[v, side, rest] = 0
-
-
-@kernel
-def _emit(
-    rows: Rows, books: Books, state: Int64, v: int, action: int, side: int, depth: int, price: int, size: int
-) -> None:
-    """Write one row; past the end of the columns rows are only counted."""
-    n = state[ROWS_WRITTEN]
-    state[ROWS_WRITTEN] = n + 1
-    if n >= len(rows.ts_recv):
-        return
-    rows.ts_recv[n] = state[CLOCK]
-    rows.venue[n] = v
-    rows.action[n] = action
-    rows.side[n] = side
-    rows.depth[n] = depth
-    rows.price[n] = price
-    rows.size[n] = size
-    for level in range(LEVELS):
-        rows.bid_px[n, level] = books.top_px[v, BID, level]
-        rows.ask_px[n, level] = books.top_px[v, ASK, level]
-        rows.bid_sz[n, level] = books.top_sz[v, BID, level]
-        rows.ask_sz[n, level] = books.top_sz[v, ASK, level]
-        rows.bid_ct[n, level] = books.top_ct[v, BID, level]
-        rows.ask_ct[n, level] = books.top_ct[v, ASK, level]
-
-
-@kernel
-def _depth(books: Books, v: int, side: int, at: int) -> int:
-    """Count levels better than a tick, up to those that show."""
-    best = books.best[v, side]
-    better = 0
-    for i in range(min(abs(at - best), SCAN_TICKS)):
-        here = best - i if side == BID else best + i
-        if books.size[v, side, here] > 0:
-            better += 1
-            if better == LEVELS:
-                break
-    return better if abs(at - best) < SCAN_TICKS else LEVELS
-
-
-@kernel
-def _add(
-    rows: Rows, books: Books, state: Int64, v: int, side: int, at: int, size: int, base: int, tick: int
-) -> None:
-    """Add one order; a level beyond those that show changes the book without a row."""
-    if at < 0 or at >= books.size.shape[2]:
-        return
-    best = books.best[v, side]
-    books.size[v, side, at] += size
-    books.orders[v, side, at] += 1
-    if best < 0 or (at > best if side == BID else at < best):
-        books.best[v, side] = at
-    depth = _depth(books, v, side, at)
-    if depth < LEVELS:
-        _refresh(books, v, side, base, tick)
-        _emit(
-            rows,
-            books,
-            state,
-            v,
-            ACTION_ADD,
-            SIDE_BID if side == BID else SIDE_ASK,
-            depth,
-            (base + at) * tick,
-            size,
-        )
-
-
-@kernel
-def _remove(books: Books, v: int, side: int, at: int, size: int, orders: int) -> None:
-    """Take shares and orders off a tick, and find the new best where the level is gone."""
-    books.size[v, side, at] -= size
-    books.orders[v, side, at] -= orders
-    if books.size[v, side, at] > 0 or books.best[v, side] != at:
-        return
-    step = -1 if side == BID else 1
-    while 0 <= at < books.size.shape[2] and books.size[v, side, at] == 0:
-        at += step
-    books.best[v, side] = at if 0 <= at < books.size.shape[2] else -1
-
-
-@kernel
-def _cancel(
-    rows: Rows, books: Books, state: Int64, v: int, side: int, at: int, drawn: int, base: int, tick: int
-) -> None:
-    """Cancel one order at a tick: the last one in full, else `drawn` shares that leave one share an order."""
-    size = books.size[v, side, at]
-    orders = books.orders[v, side, at]
-    cancelled = size if orders == 1 else min(drawn, size - (orders - 1))
-    depth = _depth(books, v, side, at)
-    _remove(books, v, side, at, cancelled, 1)
-    if depth < LEVELS:
-        _refresh(books, v, side, base, tick)
-        code = SIDE_BID if side == BID else SIDE_ASK
-        _emit(rows, books, state, v, ACTION_CANCEL, code, depth, (base + at) * tick, cancelled)
-
-
-@kernel
-def _take(rows: Rows, books: Books, state: Int64, v: int, side: int, size: int, base: int, tick: int) -> int:
-    """Trade against the best level, as a trade and a cancel row. Return the shares."""
-    at = books.best[v, side]
-    shown = books.size[v, side, at]
-    orders = books.orders[v, side, at]
-    filled = int(min(size, shown))
-    price = (base + at) * tick
-    aggressor, resting = (SIDE_BID, SIDE_ASK) if side == ASK else (SIDE_ASK, SIDE_BID)
-    _emit(rows, books, state, v, ACTION_TRADE, aggressor, 0, price, filled)
-    if filled == shown:
-        gone = orders
-    else:  # orders of equal size, first in first out; what is left keeps a share an order
-        gone = max(min(orders * filled // shown, orders - 1), orders - (shown - filled))
-    _remove(books, v, side, at, filled, gone)
-    _refresh(books, v, side, base, tick)
-    _emit(rows, books, state, v, ACTION_CANCEL, resting, 0, price, filled)
-    return filled
-
-
-@kernel
-def _advance(state: Int64, time: int) -> None:
-    """Move the clock to a time, or by 1 ns where it is already past it: every event has a time of its own."""
-    state[CLOCK] = max(state[CLOCK] + 1, time)
-
-
-@kernel
 def _nearest(view: float, half_spread: float, side: int) -> int:
     """Return the tick nearest to the efficient price at which makers quote."""
     if side == BID:
@@ -337,7 +95,7 @@ def _quote_inside(
         target = min(target, other - 1) if side == BID else max(target, other + 1)
     if best >= 0 and (best >= target if side == BID else best <= target):
         return False
-    _add(rows, books, state, v, side, target, size, base, tick)
+    add(rows, books, state, v, side, target, size, base, tick)
     return True
 
 
@@ -353,15 +111,15 @@ def _react(
             best = books.best[v, side]
             if best < 0 or (best >= limit if side == ASK else best <= limit):
                 break
-            _advance(state, state[CLOCK] + int(gap_ns * uniform(random)))
+            advance(state, state[CLOCK] + int(gap_ns * uniform(random)))
             if uniform(random) < HIT_SHARE:
-                _take(rows, books, state, v, side, books.size[v, side, best], base, tick)
+                take(rows, books, state, v, side, books.ticks[SHARES, v, side, best], base, tick)
             else:
-                _cancel(rows, books, state, v, side, best, order_size(random, odd_lots), base, tick)
+                cancel(rows, books, state, v, side, best, order_size(random, odd_lots), base, tick)
     for side in range(2):
         if uniform(random) < REJOIN_SHARE:
             size = order_size(random, odd_lots)
-            _advance(state, state[CLOCK] + int(gap_ns * uniform(random)))
+            advance(state, state[CLOCK] + int(gap_ns * uniform(random)))
             _quote_inside(rows, books, state, v, side, _nearest(view, half_spread, side), size, base, tick)
 
 
@@ -411,16 +169,18 @@ def _open_books(
     for v in range(len(queues)):
         for side in range(2):
             nearest = _nearest(view, half_spread, side)
-            for distance in range(SCAN_TICKS):
+            if side == ASK:  # a price on the grid with no half spread would lock the book
+                nearest = max(nearest, books.best[v, BID] + 1)
+            for distance in range(OPENING_TICKS):
                 at = nearest - distance if side == BID else nearest + distance
-                if distance > 0 and (at < 0 or at >= books.size.shape[2] or uniform(random) < 0.1):
+                if distance > 0 and (at < 0 or at >= books.ticks.shape[3] or uniform(random) < 0.1):
                     continue
                 wanted = queue_target(queues[v], distance) * (0.25 + uniform(random))
-                while books.size[v, side, at] < wanted:
-                    books.size[v, side, at] += order_size(random, odd_lots)
-                    books.orders[v, side, at] += 1
+                while books.ticks[SHARES, v, side, at] < wanted:
+                    books.ticks[SHARES, v, side, at] += order_size(random, odd_lots)
+                    books.ticks[ORDERS, v, side, at] += 1
             books.best[v, side] = nearest
-            _refresh(books, v, side, base, tick)
+            refresh(books, v, side, base, tick)
 
 
 @kernel
@@ -475,7 +235,7 @@ def simulate(
             return int(state[ROWS_WRITTEN])
         if due[reacting] <= draw_time:
             v = reacting
-            _advance(state, due[v])
+            advance(state, due[v])
             views[v] = news_price[seen[v]]
             seen[v] += 1
             if seen[v] < len(news_time):
@@ -493,12 +253,12 @@ def simulate(
         side = below(random, 2)
         kind = uniform(random) * total
         size = order_size(random, odd_lots)
-        _advance(state, draw_time)
+        advance(state, draw_time)
         if kind < trade_weight:
             v = _best_venue(books, v, side)
             if v >= 0:
                 for _ in range(SWEEP_LEVELS):
-                    size -= _take(rows, books, state, v, side, size, base, tick)
+                    size -= take(rows, books, state, v, side, size, base, tick)
                     if size == 0 or books.best[v, side] < 0:
                         break
         elif kind < trade_weight + 1.0:
@@ -508,14 +268,14 @@ def simulate(
                 continue
             distance = _distance(random)
             at = books.best[v, side] + (-distance if side == BID else distance)
-            _add(rows, books, state, v, side, at, size, base, tick)
+            add(rows, books, state, v, side, at, size, base, tick)
         elif books.best[v, side] >= 0:
             distance = _distance(random)
             at = books.best[v, side] + (-distance if side == BID else distance)
-            shown = books.size[v, side, at] if 0 <= at < books.size.shape[2] else 0
+            shown = books.ticks[SHARES, v, side, at] if 0 <= at < books.ticks.shape[3] else 0
             # cancels come at a rate in proportion to what is queued, up to twice the target
             if uniform(random) * 2.0 * queue_target(queues[v], distance) < shown:
-                _cancel(rows, books, state, v, side, at, size, base, tick)
+                cancel(rows, books, state, v, side, at, size, base, tick)
 
 
 @kernel

@@ -1,7 +1,7 @@
 """`read`: market data files in, one `Events` out.
 
-Each file is read by its format, checked for order and repetition, and merged with the others by time; equal times
-keep the order of the files. What was mended on request is counted in `Events.notes`.
+Each file is read by its format, checked for order and repetition, and merged with the others by time; equal
+times keep the order of the files. What was mended on request is counted in `Events.notes`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from venuewise.data._dbn import read_dbn
 from venuewise.data._files import load
@@ -22,6 +23,7 @@ from venuewise.data.events import UNDEFINED_PRICE, Events, Int64
 from venuewise.data.window import parse_window
 from venuewise.errors import ConfigError, DataError
 
+Column = npt.NDArray[np.integer]
 Source = str | Path | Sequence[str | Path]
 
 _SCALARS: Final = (
@@ -55,8 +57,8 @@ def read(
     Parameters
     ----------
     source : path, or sequence of paths
-        CSV, Parquet or DBN (MBP-10, MBP-1) files, CSV and DBN also as .zst or .gz. Several files are merged by
-        ts_recv, or by ts_event if one of them lacks that; at equal times the order of the files decides.
+        CSV, Parquet or DBN (MBP-10, MBP-1) files, CSV and DBN also as .zst or .gz. Several files are merged
+        by ts_recv, or by ts_event if one of them lacks that; at equal times the order of the files decides.
     window : pair of str, or str, optional
         Keep the rows from the first to the second time, both included: UTC times of day, applied to each day
         of the data, or full ISO-8601 times. See `venuewise.data.window.parse_window`.
@@ -201,7 +203,7 @@ def _merge(files: list[Events]) -> Events:
     publishers = tuple(sorted({p for events in files for p in events.publishers}))
     symbols = tuple(sorted({s for events in files for s in events.symbols}))
     depth = {name: max(getattr(events, name).shape[1] for events in files) for name in _BOOK}
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in (*_SCALARS, *_BOOK)}
+    columns: dict[str, list[Column]] = {name: [] for name in (*_SCALARS, *_BOOK)}
     for events in files:
         for name in _SCALARS:
             columns[name].append(getattr(events, name))
@@ -212,9 +214,10 @@ def _merge(files: list[Events]) -> Events:
             missing = depth[name] - column.shape[1]
             empty = UNDEFINED_PRICE if name.endswith("px") else 0
             columns[name].append(np.pad(column, ((0, 0), (0, missing)), constant_values=empty))
+    rows: dict[str, Any] = {name: np.concatenate(pieces) for name, pieces in columns.items()}
     joined = replace(
         files[0],
-        **{name: np.concatenate(pieces) for name, pieces in columns.items()},
+        **rows,
         publishers=publishers,
         symbols=symbols,
         source=tuple(file for events in files for file in events.source),
@@ -225,8 +228,9 @@ def _merge(files: list[Events]) -> Events:
     return joined.take(order)
 
 
-def _recode(codes: np.ndarray, old: Sequence[object], new: Sequence[object]) -> np.ndarray:
-    return np.array([new.index(item) for item in old], dtype=codes.dtype)[codes]
+def _recode(codes: Column, old: Sequence[object], new: Sequence[object]) -> Column:
+    table: Column = np.array([new.index(item) for item in old], dtype=codes.dtype)
+    return table[codes]
 
 
 def _only_symbols(events: Events, wanted: list[str], names: str) -> Events:

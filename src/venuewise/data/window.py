@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from venuewise.data import _csv
+from venuewise.data import _cells
 from venuewise.data.events import Int64
 from venuewise.errors import ConfigError
 
@@ -55,8 +55,8 @@ def parse_window(window: str | tuple[str, str]) -> Window:
     Parameters
     ----------
     window : str or pair of str
-        Two UTC times of day ("13:36:32"), or two full times ("2024-08-01T13:36:32Z"). Full times in one text are
-        parted by "/" or "..", since "-" occurs in dates.
+        Two UTC times of day ("13:36:32"), or two full times ("2024-08-01T13:36:32Z"). Full times in one text
+        are parted by "/" or "..", since "-" occurs in dates.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def parse_window(window: str | tuple[str, str]) -> Window:
 def _moment(text: str, window: str) -> tuple[int, bool]:
     daily = _TIME_OF_DAY.fullmatch(text) is not None
     raw = np.frombuffer((f"1970-01-01T{text}" if daily else text).encode() or b"-", np.uint8)
-    code, ns, _ = _csv.moment(raw, 0, len(raw))
-    if code != _csv.OK:
+    code, ns, _ = _cells.moment(raw, 0, len(raw))
+    if code != _cells.OK:
         raise ConfigError(f"window {window!r}: {text!r} is no time; expected for example {_EXAMPLE}")
     return int(ns), daily

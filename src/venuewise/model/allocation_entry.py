@@ -1,7 +1,7 @@
 """Entry kernels of the static allocation: check a book, split it, account for the split.
 
-They stand between Python and `allocation_kernels`, so that one call from Python crosses into compiled code once.
-A book that makes no sense comes back as a fault code and a venue, for `allocation` to put into words.
+They stand between Python and `allocation_kernels`, so that a call from Python crosses into compiled code
+once. A book that makes no sense comes back as a fault code and a venue; `cost.complain` puts it into words.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from venuewise.model.allocation_kernels import (
     Int64,
     allocate_kernel,
     split_cost,
+    taken_by_level,
 )
 
 SHARES_MAX: Final = 10**12
@@ -35,7 +36,6 @@ BAD_LAMBDA_OVER: Final = 8
 BAD_LAMBDA_UNDER: Final = 9
 BAD_THETA: Final = 10
 BAD_MID: Final = 11
-BAD_SHARES: Final = 12
 
 
 @kernel
@@ -104,6 +104,7 @@ def allocate_book(
     problem: int,
     sign: float,
     out: Int64,
+    taken: Int64,
 ) -> tuple[int, int, float, float, int, float]:
     """Split one book, one level (K,) or several (K, L): (fault, venue, cost, cash, executed, gap)."""
     venues = len(out)
@@ -129,6 +130,7 @@ def allocate_book(
         order_size, prices, sizes, fee, rebate,
         lambda_under + theta_queue, lambda_over + theta_queue, mid, sign, out,
     )  # fmt: skip
+    taken_by_level(prices, sizes, out, taken.reshape((venues, levels)))
     return FINE, 0, cost, cash, executed, gap
 
 

@@ -1,11 +1,11 @@
 """Kernels of the static allocation: the exact optimum of one book, without enumeration.
 
-Executed shares go to price levels in order of what a share costs there, and a share can rest at a venue only once
-all that the venue displays is taken. With the order sent in full (`exact_fill`) all resting shares belong at one
-venue, so one walk along the sorted levels for each candidate finds the optimum. With nothing but a cap of S shares a
-venue (`free`), every venue taken in full earns its rebate on its own: a fixed bonus for completing a venue, which
-makes the problem a knapsack; it is solved by branch and bound on the convex hulls of the venues' costs. The equations
-stand in docs/allocation.md. Nothing here allocates but `allocate_book`, and nothing raises.
+Executed shares go to price levels in order of what a share costs there, and a share can rest at a venue only
+once all that the venue displays is taken. With the order sent in full (`exact_fill`) all resting shares
+belong at one venue, so one walk along the sorted levels for each candidate finds the optimum. With nothing
+but a cap of S shares a venue (`free`), every venue taken in full earns its rebate on its own: a fixed bonus
+for completing a venue, which makes the problem a knapsack; it is solved by branch and bound on the convex
+hulls of the venues' costs. The equations stand in docs/allocation.md. No kernel here allocates or raises.
 """
 
 from __future__ import annotations
@@ -35,28 +35,38 @@ TIE: Final = 1e-9
 NODE_LIMIT: Final = 100_000
 """Branch-and-bound nodes after which `free` stops and reports the gap that is left."""
 
+_BLOCK: Final = 16
+
+# Rows of the working arrays: what is known of each piece of a venue's cost, and of each venue.
+VENUE, COUNT, ORDER, BUFFER, DISPLAYED, KIND, STATE, BRANCH, DENIED_AT = range(9)
+TAKEN = BUFFER  # the sort has let go of it by the time the search begins
 SCRATCH_INTS: Final = 9
+COST, WHOLE, AMOUNT = range(3)
 SCRATCH_FLOATS: Final = 3
-_INSERTION: Final = 16
 
 _LEVEL, _TAIL_LEVEL, _HULL = 0, 1, 2
 _UNDECIDED, _FULL, _DENIED = 0, 1, 2
 
 
 @kernel
-def sort_order(key: Float64, order: Int64, buffer: Int64, n: int) -> None:
-    """Write into `order[:n]` the indices that sort `key[:n]`, equal keys in their order (merge sort)."""
+def _sort_pieces(ints: Int64, floats: Float64, n: int) -> None:
+    """Put into row ORDER the pieces 0..n-1 by rising row COST, equal ones in their order (merge sort)."""
     start = 0
     while start < n:
-        stop = min(start + _INSERTION, n)
+        stop = min(start + _BLOCK, n)
         for i in range(start, stop):
-            j = i
-            while j > start and key[order[j - 1]] > key[i]:
-                order[j] = order[j - 1]
-                j -= 1
-            order[j] = i
+            ints[BUFFER, i] = start
+        for i in range(start + 1, stop):  # ranks by comparing all pairs: no branch to guess wrong
+            rank = 0
+            for j in range(start, i):
+                earlier = int(floats[COST, j] <= floats[COST, i])
+                rank += earlier
+                ints[BUFFER, j] += 1 - earlier
+            ints[BUFFER, i] += rank
+        for i in range(start, stop):
+            ints[ORDER, ints[BUFFER, i]] = i
         start = stop
-    width = _INSERTION
+    width = _BLOCK
     while width < n:
         left = 0
         while left < n:
@@ -64,15 +74,17 @@ def sort_order(key: Float64, order: Int64, buffer: Int64, n: int) -> None:
             right = min(left + 2 * width, n)
             i, j = left, middle
             for slot in range(left, right):
-                if i < middle and (j >= right or key[order[i]] <= key[order[j]]):
-                    buffer[slot] = order[i]
+                if i < middle and (
+                    j >= right or floats[COST, ints[ORDER, i]] <= floats[COST, ints[ORDER, j]]
+                ):
+                    ints[BUFFER, slot] = ints[ORDER, i]
                     i += 1
                 else:
-                    buffer[slot] = order[j]
+                    ints[BUFFER, slot] = ints[ORDER, j]
                     j += 1
             left = right
         for slot in range(n):
-            order[slot] = buffer[slot]
+            ints[ORDER, slot] = ints[BUFFER, slot]
         width *= 2
 
 
@@ -114,94 +126,6 @@ def split_cost(
     else:
         cost += over * (executed - shares_open)
     return cost, cash, executed
-
-
-@kernel
-def _exact_fill(
-    shares_open: int,
-    price: Float64,
-    size: Int64,
-    fee: Float64,
-    rebate: Float64,
-    under: float,
-    mid: float,
-    sign: float,
-    resting: bool,
-    out: Int64,
-    ints: Int64,
-    floats: Float64,
-) -> None:
-    """Minimise over splits that sum to `shares_open`; without `resting`, what no level holds stays unsent."""
-    venue, count, order, buffer, displayed = ints[0], ints[1], ints[2], ints[3], ints[4]
-    cost, whole = floats[0], floats[1]
-    n = 0
-    for k in range(price.shape[0]):
-        out[k] = 0
-        displayed[k] = 0
-        whole[k] = 0.0
-        for level in range(price.shape[1]):
-            if size[k, level] > 0 and not np.isnan(price[k, level]):
-                room = shares_open - displayed[k]
-                displayed[k] += size[k, level]
-                if room > 0:
-                    venue[n] = k
-                    count[n] = min(size[k, level], room)
-                    cost[n] = sign * (price[k, level] - mid) + fee[k]
-                    whole[k] += size[k, level] * cost[n]
-                    n += 1
-    sort_order(cost, order, buffer, n)
-
-    left = shares_open
-    best = 0.0
-    dearest = -np.inf
-    for i in range(n):
-        if left == 0:
-            break
-        taken = min(left, count[order[i]])
-        best += taken * cost[order[i]]
-        dearest = cost[order[i]]
-        left -= taken
-    if left > 0:
-        best = np.inf
-        dearest = np.inf
-
-    rest_at = -1
-    if resting:
-        for k in range(price.shape[0]):
-            threshold = under - rebate[k]  # what a share costs that rests at k and stays open
-            if displayed[k] >= shares_open or threshold >= dearest:
-                continue  # nothing is left to rest, or resting costs no less than any share it could replace
-            left = shares_open - displayed[k]
-            candidate = whole[k]
-            for i in range(n):
-                s = order[i]
-                if left == 0 or cost[s] > threshold:
-                    break
-                if venue[s] != k:
-                    taken = min(left, count[s])
-                    candidate += taken * cost[s]
-                    left -= taken
-            candidate += left * threshold
-            if candidate < best - TIE or best == np.inf:
-                best = candidate
-                rest_at = k
-
-    left = shares_open
-    threshold = np.inf
-    if rest_at >= 0:
-        out[rest_at] = displayed[rest_at]
-        left -= displayed[rest_at]
-        threshold = under - rebate[rest_at]
-    for i in range(n):
-        s = order[i]
-        if left == 0 or cost[s] > threshold:
-            break
-        if venue[s] != rest_at:
-            taken = min(left, count[s])
-            out[venue[s]] += taken
-            left -= taken
-    if rest_at >= 0:
-        out[rest_at] += left
 
 
 @kernel
@@ -265,61 +189,55 @@ def _segments(
     mid: float,
     sign: float,
     resting: bool,
-    state: Int64,
-    venue: Int64,
-    count: Int64,
-    kind: Int64,
-    slope: Float64,
-    amount: Float64,
-    displayed: Int64,
-    whole: Float64,
+    ints: Int64,
+    floats: Float64,
 ) -> int:
-    """Cut every venue's cost into linear pieces, and into those of its convex hull where a bonus is to be had.
+    """Cut every venue's cost into linear pieces, where it earns a bonus those of its convex hull as well.
 
-    `whole` becomes the cost of taking the venue in full, bonus included. Venues without a bonus are `_DENIED`
-    from the start, and those that display nothing but pay for resting are `_FULL`.
+    Row WHOLE becomes the cost of taking the venue in full, bonus included. Venues without a bonus are
+    `_DENIED` from the start, and those that display nothing but pay for resting are `_FULL`.
     """
     n = 0
     for k in range(price.shape[0]):
-        displayed[k] = 0
-        whole[k] = 0.0
+        ints[DISPLAYED, k] = 0
+        floats[WHOLE, k] = 0.0
         first = n
         for level in range(price.shape[1]):
             if size[k, level] > 0 and not np.isnan(price[k, level]):
-                room = shares_open - displayed[k]
-                displayed[k] += size[k, level]
+                room = shares_open - ints[DISPLAYED, k]
+                ints[DISPLAYED, k] += size[k, level]
                 if room > 0:
-                    venue[n] = k
-                    count[n] = min(size[k, level], room)
-                    kind[n] = _LEVEL
-                    slope[n] = sign * (price[k, level] - mid) + fee[k]
-                    amount[n] = count[n] * slope[n]
-                    whole[k] += amount[n]
+                    ints[VENUE, n] = k
+                    ints[COUNT, n] = min(size[k, level], room)
+                    ints[KIND, n] = _LEVEL
+                    floats[COST, n] = sign * (price[k, level] - mid) + fee[k]
+                    floats[AMOUNT, n] = ints[COUNT, n] * floats[COST, n]
+                    floats[WHOLE, k] += floats[AMOUNT, n]
                     n += 1
-        state[k] = _DENIED
-        if not resting or rebate[k] <= 0.0 or displayed[k] >= shares_open:
+        ints[STATE, k] = _DENIED
+        if not resting or rebate[k] <= 0.0 or ints[DISPLAYED, k] >= shares_open:
             continue
-        bonus = rebate[k] * (shares_open - displayed[k])
-        whole[k] -= bonus
+        bonus = rebate[k] * (shares_open - ints[DISPLAYED, k])
+        floats[WHOLE, k] -= bonus
         if n == first:
-            state[k] = _FULL
+            ints[STATE, k] = _FULL
             continue
-        state[k] = _UNDECIDED
+        ints[STATE, k] = _UNDECIDED
         last = n
         tail = last - 1
-        shares = count[tail]
-        dollars = amount[tail] - bonus
-        while tail > first and slope[tail - 1] > dollars / shares:
+        shares = ints[COUNT, tail]
+        dollars = floats[AMOUNT, tail] - bonus
+        while tail > first and floats[COST, tail - 1] > dollars / shares:
             tail -= 1
-            shares += count[tail]
-            dollars += amount[tail]
+            shares += ints[COUNT, tail]
+            dollars += floats[AMOUNT, tail]
         for s in range(tail, last):
-            kind[s] = _TAIL_LEVEL
-        venue[n] = k
-        count[n] = shares
-        kind[n] = _HULL
-        slope[n] = dollars / shares
-        amount[n] = dollars
+            ints[KIND, s] = _TAIL_LEVEL
+        ints[VENUE, n] = k
+        ints[COUNT, n] = shares
+        ints[KIND, n] = _HULL
+        floats[COST, n] = dollars / shares
+        floats[AMOUNT, n] = dollars
         n += 1
     return n
 
@@ -340,24 +258,17 @@ def _free(
     ints: Int64,
     floats: Float64,
 ) -> float:
-    """Minimise over 0 <= x_k <= shares_open; return by how much the answer may miss the optimum (0: proven)."""
+    """Minimise over 0 <= x_k <= shares_open; return what the answer may miss the optimum by (0: proven)."""
     venues = price.shape[0]
-    venue, count, order, kind, displayed = ints[0], ints[1], ints[2], ints[4], ints[5]
-    state, branch, denied_at = ints[6], ints[7], ints[8]
-    taken_at = ints[3]  # free again once the sort is done
-    slope, amount, whole = floats[0], floats[1], floats[2]
     if under + over < 0.0:  # the penalty is the lower of two lines: no venue depends on another
         below = _free_by_venue(shares_open, price, size, fee, rebate, mid, sign, -under, resting, out)
-        above = _free_by_venue(shares_open, price, size, fee, rebate, mid, sign, over, resting, taken_at)
+        above = _free_by_venue(shares_open, price, size, fee, rebate, mid, sign, over, resting, ints[TAKEN])
         if above - over * shares_open < below + under * shares_open - TIE:
-            out[:] = taken_at[:venues]
+            out[:venues] = ints[TAKEN, :venues]
         return 0.0
-    n = _segments(
-        shares_open, price, size, fee, rebate, mid, sign, resting,
-        state, venue, count, kind, slope, amount, displayed, whole,
-    )  # fmt: skip
-    sort_order(slope, order, taken_at, n)
-    denied_at[:venues] = -1
+    n = _segments(shares_open, price, size, fee, rebate, mid, sign, resting, ints, floats)
+    _sort_pieces(ints, floats, n)
+    ints[DENIED_AT, :venues] = -1
 
     best = np.inf
     open_bound = np.inf
@@ -368,75 +279,79 @@ def _free(
         executed = 0
         bound = 0.0
         for k in range(venues):
-            taken_at[k] = 0
-            if state[k] == _FULL:
-                taken_at[k] = shares_open
-                executed += displayed[k]
-                bound += whole[k]
+            ints[TAKEN, k] = 0
+            if ints[STATE, k] == _FULL:
+                ints[TAKEN, k] = shares_open
+                executed += ints[DISPLAYED, k]
+                bound += floats[WHOLE, k]
         fractional = -1
         part = 0
         for i in range(n):
-            s = order[i]
-            if slope[s] > under or (executed >= shares_open and slope[s] >= -over):
+            s = ints[ORDER, i]
+            if floats[COST, s] > under or (executed >= shares_open and floats[COST, s] >= -over):
                 break
-            k = venue[s]
-            if state[k] == _FULL or (kind[s] == (_TAIL_LEVEL if state[k] == _UNDECIDED else _HULL)):
+            k = ints[VENUE, s]
+            if ints[STATE, k] == _FULL or (
+                ints[KIND, s] == (_TAIL_LEVEL if ints[STATE, k] == _UNDECIDED else _HULL)
+            ):
                 continue
-            if slope[s] < -over or count[s] <= shares_open - executed:
-                executed += count[s]
-                bound += amount[s]
-                taken_at[k] = shares_open if kind[s] == _HULL else taken_at[k] + count[s]
+            if floats[COST, s] < -over or ints[COUNT, s] <= shares_open - executed:
+                executed += ints[COUNT, s]
+                bound += floats[AMOUNT, s]
+                ints[TAKEN, k] = shares_open if ints[KIND, s] == _HULL else ints[TAKEN, k] + ints[COUNT, s]
             else:
                 part = shares_open - executed
                 executed = shares_open
-                bound += part * slope[s]
-                if kind[s] == _HULL:
+                bound += part * floats[COST, s]
+                if ints[KIND, s] == _HULL:
                     fractional = s
                 else:
-                    taken_at[k] += part
+                    ints[TAKEN, k] += part
         penalty = (
             under * (shares_open - executed) if executed < shares_open else over * (executed - shares_open)
         )
         bound += penalty
         value = bound
         if fractional >= 0:  # its shares at what they cost as long as the bonus is missed
-            k = venue[fractional]
-            value -= part * slope[fractional]
-            taken_at[k] += part
+            k = ints[VENUE, fractional]
+            value -= part * floats[COST, fractional]
+            ints[TAKEN, k] += part
             s = fractional
-            while s > 0 and venue[s - 1] == k and kind[s - 1] == _TAIL_LEVEL:
+            while s > 0 and ints[VENUE, s - 1] == k and ints[KIND, s - 1] == _TAIL_LEVEL:
                 s -= 1
             while part > 0:
-                taken = min(part, count[s])
-                value += taken * slope[s]
+                taken = min(part, ints[COUNT, s])
+                value += taken * floats[COST, s]
                 part -= taken
                 s += 1
         nodes += 1
         if value < best - TIE or best == np.inf:
             best = value
-            out[:] = taken_at[:venues]
+            out[:venues] = ints[TAKEN, :venues]
 
         if fractional >= 0 and bound < best - TIE:
             if nodes < NODE_LIMIT:
-                branch[depth] = venue[fractional]
-                state[branch[depth]] = _FULL
+                ints[BRANCH, depth] = ints[VENUE, fractional]
+                ints[STATE, ints[BRANCH, depth]] = _FULL
                 depth += 1
                 continue
             open_bound = min(open_bound, bound)
-        while depth > 0 and state[branch[depth - 1]] == _DENIED:
+        while depth > 0 and ints[STATE, ints[BRANCH, depth - 1]] == _DENIED:
             depth -= 1
             for k in range(venues):
-                if denied_at[k] == depth:
-                    denied_at[k] = -1
-                    state[k] = _UNDECIDED
+                if ints[DENIED_AT, k] == depth:
+                    ints[DENIED_AT, k] = -1
+                    ints[STATE, k] = _UNDECIDED
         if depth == 0:
             break
         # The other branch. Of venues alike, the first ones are the full ones: the others are denied with it.
-        chosen = branch[depth - 1]
+        chosen = ints[BRANCH, depth - 1]
         for k in range(chosen, venues):
-            if k == chosen or (state[k] == _UNDECIDED and _same_venue(chosen, k, price, size, fee, rebate)):
-                state[k] = _DENIED
-                denied_at[k] = depth - 1
+            if k == chosen or (
+                ints[STATE, k] == _UNDECIDED and _same_venue(chosen, k, price, size, fee, rebate)
+            ):
+                ints[STATE, k] = _DENIED
+                ints[DENIED_AT, k] = depth - 1
     return max(best - open_bound, 0.0)
 
 
@@ -483,20 +398,103 @@ def allocate_kernel(
     Returns
     -------
     float
-        Dollars by which the split may miss the optimum: 0 unless `FREE` met its node limit.
+        Dollars by which the split may miss the optimum: 0 unless `FREE` met its node limit, NaN for the
+        greedy problems.
     """
     under = lambda_under + theta_queue
     resting = problem in (EXACT_FILL, FREE)
-    if problem in (EXACT_FILL, GREEDY_EXACT_FILL):
-        _exact_fill(shares_open, price, size, fee, rebate, under, mid, sign, resting, out, ints, floats)
+    if problem in (FREE, GREEDY_FREE):
+        gap = _free(
+            shares_open, price, size, fee, rebate, under, lambda_over + theta_queue, mid, sign, resting,
+            out, ints, floats,
+        )  # fmt: skip
+        return gap if resting else np.nan
+    n = 0
+    for k in range(price.shape[0]):
+        shown = 0
+        dollars = 0.0
+        for level in range(price.shape[1]):
+            if size[k, level] > 0 and not np.isnan(price[k, level]):
+                ints[VENUE, n] = k
+                ints[COUNT, n] = size[k, level]
+                floats[COST, n] = sign * (price[k, level] - mid) + fee[k]
+                dollars += ints[COUNT, n] * floats[COST, n]
+                shown += ints[COUNT, n]
+                n += 1
+        out[k] = 0
+        ints[DISPLAYED, k] = shown
+        floats[WHOLE, k] = dollars
+    _sort_pieces(ints, floats, n)
+
+    left = shares_open
+    best = 0.0
+    dearest = -np.inf
+    i = 0
+    while left > 0 and i < n:
+        s = ints[ORDER, i]
+        taken = min(left, ints[COUNT, s])
+        best += taken * floats[COST, s]
+        dearest = floats[COST, s]
+        out[ints[VENUE, s]] += taken
+        left -= taken
+        i += 1
+    if not resting:
+        return np.nan
+    if left > 0:
+        best = np.inf
+        dearest = np.inf
+
+    rest_at = -1
+    for k in range(price.shape[0]):
+        threshold = under - rebate[k]  # what a share costs that rests at k and stays open
+        if ints[DISPLAYED, k] >= shares_open or threshold >= dearest:
+            continue  # nothing is left to rest, or resting costs no less than any share it could replace
+        left = shares_open - ints[DISPLAYED, k]
+        candidate = floats[WHOLE, k]
+        for i in range(n):
+            s = ints[ORDER, i]
+            if left == 0 or floats[COST, s] > threshold:
+                break
+            if ints[VENUE, s] != k:
+                taken = min(left, ints[COUNT, s])
+                candidate += taken * floats[COST, s]
+                left -= taken
+        candidate += left * threshold
+        if candidate < best - TIE or best == np.inf:
+            best = candidate
+            rest_at = k
+
+    if rest_at < 0:
         return 0.0
-    return _free(
-        shares_open, price, size, fee, rebate, under, lambda_over + theta_queue, mid, sign, resting,
-        out, ints, floats,
-    )  # fmt: skip
+    out[: price.shape[0]] = 0
+    out[rest_at] = ints[DISPLAYED, rest_at]
+    left = shares_open - ints[DISPLAYED, rest_at]
+    threshold = under - rebate[rest_at]
+    for i in range(n):
+        s = ints[ORDER, i]
+        if left == 0 or floats[COST, s] > threshold:
+            break
+        if ints[VENUE, s] != rest_at:
+            taken = min(left, ints[COUNT, s])
+            out[ints[VENUE, s]] += taken
+            left -= taken
+    out[rest_at] += left
+    return 0.0
+
+
+@kernel
+def taken_by_level(price: Float64, size: Int64, shares: Int64, taken: Int64) -> None:
+    """Write the shares that each venue's split executes at each of its levels, best first."""
+    for k in range(price.shape[0]):
+        left = shares[k]
+        for level in range(price.shape[1]):
+            taken[k, level] = 0
+            if size[k, level] > 0 and not np.isnan(price[k, level]):
+                taken[k, level] = min(left, size[k, level])
+                left -= taken[k, level]
 
 
 def scratch(venues: int, levels: int) -> tuple[Int64, Float64]:
-    """Return the working arrays that `allocate_kernel` wants for books of up to this many venues and levels."""
+    """Return working arrays for `allocate_kernel`, for books of up to this many venues and levels."""
     width = venues * (levels + 1)
     return np.empty((SCRATCH_INTS, width), np.int64), np.empty((SCRATCH_FLOATS, width), np.float64)

@@ -69,10 +69,10 @@ class Grid:
                 if len(pieces) == 1:
                     values[name] = (float(pieces[0]),)
                 else:
-                    count = int(pieces[2])
-                    if not 1 <= count <= 1000:
+                    low, high, count = float(pieces[0]), float(pieces[1]), int(pieces[2])
+                    if not (1 <= count <= 1000 and np.isfinite([low, high]).all()):
                         raise ValueError
-                    steps = np.linspace(float(pieces[0]), float(pieces[1]), count)
+                    steps = np.linspace(low, high, count)
                     values[name] = tuple(round(float(step), 12) for step in steps)
             except ValueError:
                 raise ConfigError(

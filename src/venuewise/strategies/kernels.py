@@ -127,8 +127,11 @@ def worth_taking(
     if every_share > 0.0:
         return True
     for venue in range(price.shape[0]):
-        if size[venue, 0] > 0 and (sign * (price[venue, 0] - reference) * DOLLARS + fee[venue] <= open_share):
-            return True
+        for level in range(price.shape[1]):
+            if size[venue, level] > 0:
+                if sign * (price[venue, level] - reference) * DOLLARS + fee[venue] <= open_share:
+                    return True
+                break
     return False
 
 

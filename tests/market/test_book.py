@@ -1,0 +1,98 @@
+"""The consolidated book: who takes part, what the best prices are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.markets import START, TICK, events_of, random_events
+from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, UNDEFINED_PRICE
+from venuewise.errors import ConfigError
+from venuewise.market.book import Book, sign_of
+
+NO_FEES = np.zeros(3, np.int64)
+
+
+def book_after(events, levels: int = 3, max_age: int | None = None) -> Book:  # type: ignore[no-untyped-def]
+    book = Book(NO_FEES[: len(events.publishers)], NO_FEES[: len(events.publishers)], levels, max_age)
+    for row in range(len(events)):
+        book.update(events, row)
+    return book
+
+
+def test_best_bid_and_offer_come_from_all_venues() -> None:
+    events = events_of([0, 1], [0, 1], [[(1004, 5)], [(1003, 7)]], [[(1000, 5)], [(999, 5)]])
+    quotes = book_after(events).quotes("buy")
+    assert (quotes.bid, quotes.ask) == (1000 * TICK, 1003 * TICK)
+    assert quotes.mid == pytest.approx(10.015)
+    assert quotes.spread == pytest.approx(0.03)
+    assert quotes.best == 1
+    assert book_after(events).quotes("sell").best == 0
+
+
+def test_a_clear_takes_the_venue_out() -> None:
+    events = events_of(
+        [0, 1, 2], [0, 1, 1], [[(1004, 5)], [(1003, 7)], []], [[(1000, 5)], [(999, 5)], []],
+        [ACTION_ADD, ACTION_ADD, ACTION_CLEAR],
+    )  # fmt: skip
+    quotes = book_after(events).quotes("buy")
+    assert quotes.ask == 1004 * TICK
+    assert quotes.size[1].sum() == 0
+
+
+def test_a_silent_venue_takes_no_part() -> None:
+    events = events_of([0, 100], [0, 1], [[(1001, 5)], [(1003, 7)]], [[(1000, 5)], [(999, 5)]])
+    assert book_after(events, max_age=100).quotes("buy").ask == 1001 * TICK
+    assert book_after(events, max_age=99).quotes("buy").ask == 1003 * TICK
+    assert book_after(events, max_age=99).quotes("buy", now=START + 500).ask == UNDEFINED_PRICE
+
+
+@pytest.mark.parametrize("bid", [1001, 1002])
+def test_a_venue_locked_or_crossed_in_itself_takes_no_part(bid: int) -> None:
+    events = events_of([0, 1], [0, 1], [[(1001, 5)], [(1003, 7)]], [[(bid, 5)], [(999, 5)]])
+    quotes = book_after(events).quotes("buy")
+    assert (quotes.bid, quotes.ask) == (999 * TICK, 1003 * TICK)
+
+
+def test_venues_that_cross_each_other_all_take_part_and_the_mid_stays_the_midpoint() -> None:
+    events = events_of([0, 1], [0, 1], [[(1001, 5)], [(1006, 7)]], [[(1000, 5)], [(1003, 5)]])
+    quotes = book_after(events).quotes("buy")
+    assert quotes.size[:, 0].tolist() == [5, 7]
+    assert quotes.mid == pytest.approx(10.02)
+    assert quotes.spread == pytest.approx(-0.02)
+
+
+def test_an_empty_book_has_no_mid() -> None:
+    quotes = Book(NO_FEES, NO_FEES).quotes("buy")
+    assert quotes.mid is None
+    assert quotes.spread is None
+    assert quotes.best is None
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 10**6), rows=st.integers(1, 60), side=st.sampled_from(["buy", "sell"]))
+def test_book_agrees_with_a_dictionary_of_last_rows(seed: int, rows: int, side: str) -> None:
+    events = random_events(seed, rows)
+    quotes = book_after(events).quotes("buy" if side == "buy" else "sell")
+    last = {int(events.venue[row]): row for row in range(rows)}
+    live = {v: r for v, r in last.items() if events.action[r] != ACTION_CLEAR}
+    bids, asks = [], []
+    for v in range(3):
+        r = live.get(v)
+        bid = None if r is None or events.bid_sz[r, 0] == 0 else int(events.bid_px[r, 0])
+        ask = None if r is None or events.ask_sz[r, 0] == 0 else int(events.ask_px[r, 0])
+        usable = r is not None and not (bid is not None and ask is not None and bid >= ask)
+        shown = (events.ask_sz if side == "buy" else events.bid_sz)[r] if usable else np.zeros(3)
+        assert quotes.size[v, : len(shown)].tolist() == shown.tolist()
+        if usable:
+            bids += [] if bid is None else [bid]
+            asks += [] if ask is None else [ask]
+    assert quotes.bid == max(bids, default=UNDEFINED_PRICE)
+    assert quotes.ask == min(asks, default=UNDEFINED_PRICE)
+
+
+def test_a_side_is_buy_or_sell() -> None:
+    with pytest.raises(ConfigError, match="side: found 'hold'"):
+        sign_of("hold")

@@ -1,0 +1,90 @@
+"""When parent orders start, what is tried, and which of several best ones is chosen."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from venuewise.errors import ConfigError
+from venuewise.research.grid import Grid, Parameters, choose
+from venuewise.research.schedule import Schedule, Span, split_span
+
+SECOND = 10**9
+
+
+def test_a_single_order_has_all_the_time_there_is() -> None:
+    assert Schedule.parse(None, None).orders(Span(5, 100)) == [Span(5, 100)]
+    assert Schedule.parse("first", "2s").orders(Span(0, 9 * SECOND)) == [Span(0, 2 * SECOND)]
+
+
+@given(
+    every=st.integers(1, 50),
+    horizon=st.integers(1, 100),
+    length=st.integers(1, 1000),
+    begin=st.integers(0, 10**6),
+)
+def test_every_order_ends_within_the_span_and_none_is_forgotten(
+    every: int, horizon: int, length: int, begin: int
+) -> None:
+    schedule, span = Schedule(every, horizon), Span(begin, begin + length)
+    if horizon > length:
+        with pytest.raises(ConfigError, match="horizon"):
+            schedule.orders(span)
+        return
+    orders = schedule.orders(span)
+    assert [o.begin for o in orders] == [begin + i * every for i in range((length - horizon) // every + 1)]
+    assert all(o.end - o.begin == horizon and o.end <= span.end for o in orders)
+    overlap = schedule.overlap(orders)
+    assert (overlap - 1) * every < horizon <= overlap * every
+
+
+@pytest.mark.parametrize("text", ["every", "every:", "every:x", "30s", "every:-3s", "every:0s"])
+def test_a_start_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        Schedule.parse(text, None)
+
+
+def test_the_parts_of_a_split_do_not_overlap() -> None:
+    train, test = split_span(Span(100, 1100), 0.3)
+    assert (train, test) == (Span(100, 400), Span(401, 1100))
+    assert split_span(Span(100, 1100), 0.0) == (Span(100, 1100), Span(100, 1100))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, 2.0, float("nan")])
+def test_a_split_outside_its_range_is_refused(share: float) -> None:
+    with pytest.raises(ConfigError, match="split"):
+        split_span(Span(0, 100), share)
+
+
+def test_the_classic_grid_has_125_points_in_the_ranges_users_know() -> None:
+    points = list(Grid())
+    assert len(points) == len(Grid()) == len(set(points)) == 125
+    assert {p.lambda_over for p in points} == {0.2, 0.4, 0.6, 0.8, 1.0}
+    assert {p.lambda_under for p in points} == {0.3, 0.5, 0.7, 0.9, 1.1}
+    assert {p.theta_queue for p in points} == {0.1, 0.3, 0.5, 0.7, 0.9}
+
+
+def test_a_grid_is_read_from_text() -> None:
+    grid = Grid.parse("lambda_under=0.01:0.03:3, theta_queue=0")
+    assert grid.lambda_under == (0.01, 0.02, 0.03)
+    assert grid.theta_queue == (0.0,)
+    assert grid.lambda_over == Grid().lambda_over
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["lambda=1", "lambda_under=", "lambda_under=1:2", "lambda_under=1:2:0", "lambda_under=1,lambda_under=2",
+     "lambda_under=nan", "lambda_under=-1", "lambda_under=1:2:1e9", "lambda_under=inf:1:2"],
+)  # fmt: skip
+def test_a_grid_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="grid"):
+        Grid.parse(text)
+
+
+def test_ties_are_all_reported_and_one_is_chosen_by_the_stated_rule() -> None:
+    a, b, c = Parameters(1.0, 0.1, 0.5), Parameters(0.5, 0.1, 0.9), Parameters(0.1, 0.2, 0.1)
+    tuned = choose({a: (0, 10), c: (0, 10), b: (0, 10), Parameters(0, 0, 0): (1, 5)})
+    assert tuned.best == b
+    assert set(tuned.tied) == {a, b, c}
+    assert tuned.tried == 4

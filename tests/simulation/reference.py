@@ -1,0 +1,196 @@
+"""The matching rules once more, in plain Python with dictionaries, written for reading and not for speed.
+
+It shares no code with the engine: books are dictionaries from price to size, what we took is a dictionary from
+price to shares, orders on their way are a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events
+from venuewise.simulation.state import Frictions
+
+Levels = list[tuple[int, int]]
+
+
+@dataclass
+class Shop:
+    """One venue: what it shows, when it last spoke, what we took from it."""
+
+    take: Levels = field(default_factory=list)
+    far: int | None = None
+    spoke: int = 0
+    open: bool = False
+    taken: dict[int, int] = field(default_factory=dict)
+    pending: int = 0
+
+
+@dataclass
+class Reference:
+    """Work an order; `decide` gets the offers of each venue, the reference price, and the order's state."""
+
+    events: Events
+    side: str
+    fee: list[int]
+    frictions: Frictions
+    luck: Callable[[int, int], float]
+    max_age: int | None = None
+
+    def run(
+        self,
+        quantity: int,
+        start: int,
+        end: int,
+        depth: int,
+        decide: Callable[..., dict[int, tuple[int, int]]],
+    ) -> dict[str, object]:
+        self.sign = 1 if self.side == "buy" else -1
+        self.shops = [Shop() for _ in self.fee]
+        self.fills: list[tuple[int, int, int, int]] = []
+        self.open, self.flight = quantity, []
+        self.arrival: float | None = None
+        ev = self.events
+        one_sided = (ev.bid_px if self.sign > 0 else ev.ask_px)[:, 0].min() == UNDEFINED_PRICE
+        times = ev.ts.tolist()
+        for row, now in enumerate(times):
+            if now > end:
+                break
+            if now >= start and self.arrival is not None:
+                self.deliver(now)
+            self.update(row)
+            if now < start or (row + 1 < len(times) and times[row + 1] == now):
+                continue
+            best, far = self.best(now)
+            if self.arrival is None:
+                if best is None or (far is None and not one_sided):
+                    continue
+                self.arrival = self.reference(best, far)
+            if self.open == 0:
+                continue
+            offers = [self.offers(shop, depth, now) for shop in self.shops]
+            wanted = decide(
+                offers=offers, reference=self.reference(best, far), open=self.open, quantity=quantity, now=now
+            )
+            for venue in sorted(wanted):
+                shares, limit = wanted[venue]
+                shares = min(shares, self.open)
+                if shares <= 0:
+                    continue
+                if self.frictions.latency_ms == 0:
+                    self.open -= self.execute(venue, shares, limit, row, now)
+                else:
+                    self.open -= shares
+                    self.shops[venue].pending += shares
+                    self.flight.append(
+                        (now + round(self.frictions.latency_ms * 1e6), venue, shares, limit, row)
+                    )
+        self.deliver(end + 1)
+        for _, venue, shares, _, _ in self.flight:
+            self.open += shares
+            self.shops[venue].pending -= shares
+        self.flight = []
+        if self.arrival is not None:
+            self.sweep(end)
+        return {
+            "open": self.open,
+            "filled": sum(fill[2] for fill in self.fills),
+            "notional": sum(fill[1] * fill[2] for fill in self.fills),
+            "fees": sum(fill[3] for fill in self.fills),
+            "arrival": self.arrival,
+        }
+
+    def update(self, row: int) -> None:
+        ev, shop = self.events, self.shops[int(self.events.venue[row])]
+        if ev.action[row] == ACTION_CLEAR:
+            shop.open, shop.taken = False, {}
+            return
+        px, sz = (ev.ask_px, ev.ask_sz) if self.sign > 0 else (ev.bid_px, ev.bid_sz)
+        far = (ev.bid_px if self.sign > 0 else ev.ask_px)[row, 0]
+        new = [(int(p), int(s)) for p, s in zip(px[row], sz[row], strict=True) if s > 0]
+        shown = dict(shop.take) if shop.open else {}
+        kept = {}
+        for price, size in new:
+            taken = shop.taken.get(price, 0)
+            if price not in shown or taken == 0:
+                continue
+            if shown[price] == size:
+                kept[price] = taken
+            elif self.frictions.refill == "added":
+                kept[price] = min(taken, size)
+        shop.take, shop.taken, shop.open = new, kept, True
+        shop.far = None if far == UNDEFINED_PRICE else int(far)
+        shop.spoke = int(ev.ts[row])
+
+    def present(self, shop: Shop, now: int) -> bool:
+        if not shop.open or (self.max_age is not None and now - shop.spoke > self.max_age):
+            return False
+        return not (shop.take and shop.far is not None and self.sign * (shop.take[0][0] - shop.far) <= 0)
+
+    def best(self, now: int) -> tuple[int | None, int | None]:
+        here = [shop for shop in self.shops if self.present(shop, now)]
+        takes = [self.sign * shop.take[0][0] for shop in here if shop.take]
+        fars = [self.sign * shop.far for shop in here if shop.far is not None]
+        return (
+            self.sign * min(takes) if takes else None,
+            self.sign * max(fars) if fars else None,
+        )
+
+    @staticmethod
+    def reference(best: int | None, far: int | None) -> float:
+        known = [float(price) for price in (best, far) if price is not None]
+        return sum(known) / len(known) if known else 0.0
+
+    def offers(self, shop: Shop, depth: int, now: int) -> Levels:
+        if not self.present(shop, now):
+            return []
+        on_the_way, result = shop.pending, []
+        for price, size in shop.take[:depth]:
+            left = max(int(size * self.frictions.queue_priority) - shop.taken.get(price, 0), 0)
+            used = min(left, on_the_way)
+            on_the_way -= used
+            result.append((price, left - used))
+        return result
+
+    def execute(self, venue: int, shares: int, limit: int, row: int, ts: int) -> int:
+        shop, fr, got = self.shops[venue], self.frictions, 0
+        if not shop.open:
+            return 0
+        unlucky = fr.adverse_probability > 0 and self.luck(row, venue) < fr.adverse_probability
+        bps = fr.slippage_bps * 1e-4 + (fr.adverse_move_bps * 1e-4 if unlucky else 0)
+        for price, size in shop.take:
+            if got == shares or self.sign * price > self.sign * limit:
+                break
+            size = int(int(size * fr.queue_priority) * (fr.adverse_left if unlucky else 1.0))
+            part = min(size - shop.taken.get(price, 0), shares - got)
+            if part > 0:
+                self.fill(venue, price, part, bps, ts)
+                got += part
+        return got
+
+    def fill(self, venue: int, price: int, shares: int, bps: float, ts: int) -> None:
+        paid = price + self.sign * int(np.rint(price * bps))
+        self.fills.append((ts, paid, shares, self.fee[venue] * shares))
+        taken = self.shops[venue].taken
+        taken[price] = taken.get(price, 0) + shares
+
+    def deliver(self, now: int) -> None:
+        while self.flight and self.flight[0][0] < now:
+            ts, venue, shares, limit, row = self.flight.pop(0)
+            self.shops[venue].pending -= shares
+            self.open += shares - self.execute(venue, shares, limit, row, ts)
+
+    def sweep(self, end: int) -> None:
+        ladder = sorted(
+            (self.sign * price, level, venue, price, size)
+            for venue, shop in enumerate(self.shops)
+            for level, (price, size) in enumerate(self.offers(shop, 10**6, end))
+        )
+        for _, _, venue, price, size in sorted(ladder, key=lambda step: (step[0], step[2])):
+            part = min(size, self.open)
+            if part > 0:
+                self.fill(venue, price, part, self.frictions.slippage_bps * 1e-4, end)
+                self.open -= part

@@ -1,0 +1,298 @@
+"""The engine against the reference, and the rules it promises one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.markets import START, TICK, events_of, random_events
+from tests.simulation.reference import Reference
+from venuewise.data.events import Events
+from venuewise.errors import AccountingError, ConfigError
+from venuewise.market.book import Quotes
+from venuewise.simulation.engine import Outcome, make_task, reconcile, run
+from venuewise.simulation.kernels import uniform
+from venuewise.simulation.state import FILL_PRICE, FILL_SHARES, Frictions, market_of
+from venuewise.strategies import BestAsk, ChildOrder, ParentOrder, Static, Strategy, Twap, Vwap
+
+FEES = [3_000_000, -1_500_000, 2_000_000]
+MS = 1_000_000
+
+
+def work(
+    events: Events,
+    strategy: Strategy,
+    quantity: int = 100,
+    side: str = "buy",
+    depth: int = 1,
+    frictions: Frictions | None = None,
+    end: int | None = None,
+    seed: int = 0,
+    max_age: int | None = None,
+) -> Outcome:
+    """Work one order over all events."""
+    fee = np.array(FEES[: len(events.publishers)], np.int64)
+    market = market_of(events, side, fee, np.zeros_like(fee), max_age)
+    finish = int(events.ts[-1]) if end is None else START + end
+    task = make_task(market, "buy" if side == "buy" else "sell", quantity, int(events.ts[0]), finish)
+    return run(market, task, strategy, (frictions or Frictions()).conditions(seed), depth)
+
+
+class Called:
+    """A built-in strategy behind a plain `decide`: takes the engine's path for users' strategies."""
+
+    def __init__(self, inner: Strategy) -> None:
+        self.inner, self.name = inner, inner.name
+
+    def decide(self, quotes: Quotes, order: ParentOrder, now: int) -> list[ChildOrder]:
+        return list(self.inner.decide(quotes, order, now))
+
+
+def reference_decision(
+    strategy: Strategy, sign: int, start: int, end: int
+) -> Callable[..., dict[int, tuple[int, int]]]:
+    """Return the built-in strategy's rule in plain Python."""
+
+    def best(offers: list[list[tuple[int, int]]], wanted: int) -> dict[int, tuple[int, int]]:
+        shown = [(sign * o[0][0], v) for v, o in enumerate(offers) if o and o[0][1] > 0]
+        if not shown or wanted <= 0:
+            return {}
+        venue = min(shown)[1]
+        return {venue: (min(wanted, offers[venue][0][1]), offers[venue][0][0])}
+
+    def decide(
+        offers: list[list[tuple[int, int]]], reference: float, open: int, quantity: int, now: int
+    ) -> dict[int, tuple[int, int]]:
+        if isinstance(strategy, BestAsk):
+            return best(offers, open)
+        if isinstance(strategy, Twap):
+            length = int(strategy.slice_seconds * 1e9)
+            slices = max(-(-(end - start) // length), 1)
+            begun = min((now - start) // length + 1, slices)
+            return best(offers, quantity * begun // slices - (quantity - open))
+        steps = [(v, p, s) for v, o in enumerate(offers) for p, s in o if s > 0]
+        wanted: dict[int, tuple[int, int]] = {}
+        if isinstance(strategy, Vwap):
+            total = sum(s for _, _, s in steps)
+            goal, seen, given_out = min(open, total), 0, 0
+            for venue, price, size in steps:
+                seen += size
+                part = goal * seen // total - given_out
+                given_out += part
+                if part:
+                    wanted[venue] = (wanted.get(venue, (0, 0))[0] + part, price)
+            return wanted
+        assert isinstance(strategy, Static)
+        limit = strategy.lambda_under + strategy.theta_queue
+        costs = [
+            ((sign * (p - reference) + FEES[v]) / 1e9, v, j, p, s)
+            for v, o in enumerate(offers)
+            for j, (p, s) in enumerate(o)
+            if s > 0
+        ]
+        for cost, venue, _, price, size in sorted(costs):
+            part = min(size, open)
+            if part and cost < limit:
+                open -= part
+                wanted[venue] = (wanted.get(venue, (0, 0))[0] + part, price)
+        return wanted
+
+    return decide
+
+
+STRATEGIES: list[Strategy] = [
+    BestAsk(),
+    Twap(slice_seconds=0.1),
+    Vwap(),
+    Static(lambda_under=0.02713, theta_queue=0.0, lambda_over=5.0),
+    Static(lambda_under=0.5, theta_queue=0.1, lambda_over=5.0),
+]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 10**6),
+    which=st.integers(0, len(STRATEGIES) - 1),
+    side=st.sampled_from(["buy", "sell"]),
+    quantity=st.integers(1, 400),
+    depth=st.integers(1, 3),
+    latency=st.sampled_from([0.0, 0.5, 50.0]),
+    priority=st.sampled_from([1.0, 0.7, 0.5]),
+    slippage=st.sampled_from([0.0, 2.0]),
+    adverse=st.sampled_from([0.0, 0.1, 0.9]),
+    refill=st.sampled_from(["update", "added"]),
+    max_age=st.sampled_from([None, 30 * MS]),
+)
+def test_engine_agrees_with_the_plain_python_reference_to_the_share_and_the_nano_dollar(
+    seed: int, which: int, side: str, quantity: int, depth: int, latency: float, priority: float,
+    slippage: float, adverse: float, refill: str, max_age: int | None,
+) -> None:  # fmt: skip
+    events = random_events(seed)
+    strategy = STRATEGIES[which]
+    frictions = Frictions(
+        latency_ms=latency,
+        queue_priority=priority,
+        slippage_bps=slippage,
+        adverse_probability=adverse,
+        refill=refill,  # type: ignore[arg-type]
+    )
+    start, end = int(events.ts[0]), int(events.ts[-1])
+    reference = Reference(events, side, FEES, frictions, lambda row, v: uniform(seed, row, v), max_age)
+    expected = reference.run(
+        quantity, start, end, depth, reference_decision(strategy, 1 if side == "buy" else -1, start, end)
+    )
+    if expected["arrival"] is None:
+        with pytest.raises(ConfigError, match="no venue shows a usable quote"):
+            work(events, strategy, quantity, side, depth, frictions, seed=seed, max_age=max_age)
+        return
+    for candidate in (strategy, Called(strategy)):
+        found = work(events, candidate, quantity, side, depth, frictions, seed=seed, max_age=max_age)
+        assert {
+            "open": found.open,
+            "filled": found.filled,
+            "notional": found.notional,
+            "fees": found.fees,
+            "arrival": found.arrival_price,
+        } == expected
+
+
+def test_shares_taken_are_not_offered_again_until_the_quote_updates() -> None:
+    ask = [[(1001, 30)]] * 3 + [[(1001, 31)]]
+    events = events_of([0, 1, 2, 3], [0] * 4, ask, [[(999, 10)]] * 4)
+    outcome = work(events, BestAsk(), quantity=50)
+    assert outcome.fills[:, FILL_SHARES].tolist() == [30, 20]
+    assert outcome.fills[:, 0].tolist() == [START, START + 3]
+
+
+def test_with_refill_added_only_new_shares_are_offered_while_the_level_stands() -> None:
+    ask = [[(1001, 30)], [(1001, 35)], [(1001, 20)], [(1002, 9)], [(1001, 40)]]
+    events = events_of(list(range(5)), [0] * 5, ask, [[(999, 10)]] * 5)
+    outcome = work(events, BestAsk(), quantity=1000, frictions=Frictions(refill="added"))
+    assert outcome.fills[:, FILL_SHARES].tolist() == [30, 5, 9, 40]
+
+
+def test_rows_of_one_moment_are_one_update() -> None:
+    # A trade row shows the book before the trade; the cancel of the same moment takes the shares away.
+    events = events_of([0, 5, 5], [0] * 3, [[], [(1001, 30)], [(1001, 4)]], [[(999, 10)]] * 3)
+    assert work(events, BestAsk(), quantity=30).filled == 4
+
+
+def test_latency_meets_the_later_book() -> None:
+    ask = [[(1001, 30)], [(1001, 12)], [(1003, 50)]]
+    events = events_of([0, 2 * MS, 9 * MS], [0] * 3, ask, [[(999, 10)]] * 3)
+    outcome = work(events, BestAsk(), quantity=20, frictions=Frictions(latency_ms=5))
+    first = outcome.fills[0]
+    assert (first[FILL_SHARES], first[FILL_PRICE], first[0]) == (12, 1001 * TICK, START + 5 * MS)
+    assert outcome.filled == 20
+
+
+def test_what_is_open_at_the_end_is_bought_through_the_book_or_stays_open() -> None:
+    book = [[(1001, 30), (1002, 40), (1005, 10)]]
+    events = events_of([0], [0], book, [[(999, 10)]])
+    outcome = work(events, Static(lambda_under=0.0, theta_queue=0.0), quantity=100)
+    assert (outcome.filled, outcome.swept, outcome.open) == (80, 80, 20)
+    assert outcome.notional == (30 * 1001 + 40 * 1002 + 10 * 1005) * TICK
+
+
+def test_twap_spreads_the_order_over_its_slices() -> None:
+    seconds = list(range(10))
+    events = events_of(
+        [s * 10**9 for s in seconds], [0] * 10, [[(1001, 500 + s)] for s in seconds], [[(999, 10)]] * 10
+    )
+    outcome = work(events, Twap(slice_seconds=3.0), quantity=100)
+    assert outcome.fills[:, FILL_SHARES].tolist() == [33, 33, 34]
+    assert ((outcome.fills[:, 0] - START) // 10**9).tolist() == [0, 3, 6]
+
+
+def test_arrival_price_is_the_mid_of_all_venues() -> None:
+    events = events_of([0, 0], [0, 1], [[(1004, 5)], [(1003, 5)]], [[(999, 5)], [(998, 5)]])
+    assert work(events, BestAsk(), quantity=1).arrival_price == 1001 * TICK
+
+
+def test_data_without_the_other_side_are_measured_against_the_best_price() -> None:
+    events = events_of([0, 1], [0, 1], [[(1004, 5)], [(1003, 5)]])
+    assert work(events, BestAsk(), quantity=1).arrival_price == 1004 * TICK
+
+
+def test_an_order_without_any_quote_is_refused() -> None:
+    events = events_of([0, 1], [0, 0], [[], []], [[(999, 5)], [(999, 5)]])
+    with pytest.raises(ConfigError, match="no venue shows a usable quote"):
+        work(events, BestAsk())
+
+
+def test_an_order_too_large_for_exact_money_is_refused() -> None:
+    events = events_of([0], [0], [[(20_000, 5)]], [[(999, 5)]])
+    with pytest.raises(ConfigError, match="money stays exact"):
+        work(events, BestAsk(), quantity=10**9)
+
+
+class Wild:
+    """Sends what it is told to."""
+
+    name = "wild"
+
+    def __init__(self, *children: ChildOrder) -> None:
+        self.children = children
+
+    def decide(self, quotes: Quotes, order: ParentOrder, now: int) -> tuple[ChildOrder, ...]:
+        return self.children
+
+
+@pytest.mark.parametrize(
+    "children",
+    [
+        (ChildOrder(0, 101, 2000 * TICK),),
+        (ChildOrder(7, 1, 2000 * TICK),),
+        (ChildOrder(0, -1, 2000 * TICK),),
+        (ChildOrder(0, 1, 2000 * TICK), ChildOrder(0, 1, 2000 * TICK)),
+    ],
+)
+def test_child_orders_that_make_no_sense_are_refused(children: tuple[ChildOrder, ...]) -> None:
+    events = events_of([0], [0], [[(1001, 500)]], [[(999, 5)]])
+    with pytest.raises(ConfigError, match="strategy wild"):
+        work(events, Wild(*children), quantity=100)
+
+
+def test_a_limit_is_never_exceeded() -> None:
+    events = events_of([0], [0], [[(1001, 5), (1002, 5)]], [[(999, 5)]])
+    outcome = work(events, Wild(ChildOrder(0, 10, 1001 * TICK)), quantity=10, depth=2)
+    assert outcome.filled - outcome.swept == 5
+
+
+def test_reconciliation_fails_loudly() -> None:
+    events = events_of([0], [0], [[(1001, 500)]], [[(999, 5)]])
+    fee = np.array(FEES[:1], np.int64)
+    market = market_of(events, "buy", fee, fee)
+    task = make_task(market, "buy", 10, int(events.ts[0]), int(events.ts[0]))
+    conditions = Frictions().conditions(0)
+    outcome = run(market, task, BestAsk(), conditions, 1)
+    outcome.fills[0, FILL_SHARES] += 1
+    with pytest.raises(AccountingError, match="sum of fills in shares"):
+        reconcile(market, outcome, conditions)
+
+
+def test_luck_is_uniform_and_depends_on_seed_row_and_venue() -> None:
+    draws = np.array([uniform(3, row, venue) for row in range(2000) for venue in range(5)])
+    assert abs(draws.mean() - 0.5) < 0.01
+    assert abs(draws.var() - 1 / 12) < 0.003
+    assert len(np.unique(draws)) == len(draws)
+    assert uniform(4, 0, 0) != uniform(3, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("latency_ms", -1.0),
+        ("queue_priority", 0.0),
+        ("queue_priority", float("nan")),
+        ("adverse_probability", 1.1),
+        ("refill", "sometimes"),
+    ],
+)
+def test_frictions_that_make_no_sense_are_refused(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Frictions(**{name: value})  # type: ignore[arg-type]

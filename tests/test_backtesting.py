@@ -1,0 +1,254 @@
+"""The main job from events and files to JSON and picture."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import venuewise as vw
+from tests.markets import events_of
+from venuewise.data.events import Events
+from venuewise.errors import ConfigError
+from venuewise.report.files import write_whole
+from venuewise.report.summary import summarise
+from venuewise.simulation.state import FILL_SHARES
+
+CENTS = "lambda_under=0.002:0.026:5,lambda_over=0.02,theta_queue=0"
+FIGURES = {"total_cash", "avg_fill_px", "total_cost", "shares_filled", "total_fill"}
+
+
+@pytest.fixture(scope="module")
+def day() -> Events:
+    return vw.generate(venues=4, duration="60s", seed=3)
+
+
+@pytest.fixture(scope="module")
+def result(day: Events) -> vw.BacktestResult:
+    return vw.backtest(day, order_size=1500, start="every:1s", horizon="5s", grid=CENTS, slice_seconds=1.0)
+
+
+def test_the_json_has_the_keys_that_users_of_earlier_systems_know(result: vw.BacktestResult) -> None:
+    found = result.to_dict()
+    assert set(found["best_parameters"]) == {"lambda_over", "lambda_under", "theta_queue"}  # type: ignore[call-overload]
+    for figures in (found["optimized"], *found["baselines"].values()):  # type: ignore[attr-defined]
+        assert set(figures) >= FIGURES
+    assert set(found["baselines"]) == {"best_ask", "twap", "vwap"}  # type: ignore[call-overload]
+    assert set(found["savings_vs_baselines_bps"]) == {"best_ask", "twap", "vwap"}  # type: ignore[call-overload]
+    assert found["synthetic"] is True
+    assert found["version"] == vw.__version__
+
+
+def test_all_strategies_fill_the_same_shares_and_money_is_the_sum_of_fills(result: vw.BacktestResult) -> None:
+    found = summarise(result.comparison)
+    for name, runs in result.comparison.outcomes.items():
+        assert len(runs) == len(result.comparison.quoted_on)
+        assert all(run.filled + run.open == 1500 for run in runs)
+        first = runs[0]
+        assert int(first.fills[:, FILL_SHARES].sum()) == first.filled
+        venues = found["per_venue"][name]  # type: ignore[index]
+        assert sum(v["shares"] for v in venues) == first.filled
+        spent = sum(v["avg_price_without_fees"] * v["shares"] + v["fees"] for v in venues)
+        assert spent == pytest.approx(first.cash / 1e9, abs=1e-6)
+
+
+def test_savings_follow_the_stated_formula(result: vw.BacktestResult) -> None:
+    found = result.to_dict()
+    ours = found["optimized"]["avg_fill_px"]  # type: ignore[index]
+    for name, saved in found["savings_vs_baselines_bps"].items():  # type: ignore[attr-defined]
+        theirs = found["baselines"][name]["avg_fill_px"]  # type: ignore[index]
+        assert saved == pytest.approx(1e4 * (theirs - ours) / theirs, abs=1e-7)
+
+
+def test_parameters_are_chosen_on_earlier_data_than_results_are_quoted_from(
+    result: vw.BacktestResult,
+) -> None:
+    comparison = result.comparison
+    assert max(order.end for order in comparison.tuned_on) < min(
+        order.begin for order in comparison.quoted_on
+    )
+    assert result.to_dict()["evaluation"]["mode"] == "out_of_sample"  # type: ignore[index]
+
+
+def test_the_choice_does_not_depend_on_the_later_part(day: Events) -> None:
+    half = int(np.searchsorted(day.ts, (int(day.ts[0]) + int(day.ts[-1])) // 2))
+    spoiled = Events(
+        **{
+            **{name: getattr(day, name) for name in day.__slots__},
+            "ask_sz": np.where(np.arange(len(day))[:, None] > half, np.minimum(day.ask_sz, 1), day.ask_sz),
+        }
+    )
+    arguments = {"order_size": 1500, "start": "every:1s", "horizon": "5s", "grid": CENTS}
+    first, second = (vw.backtest(data, **arguments).comparison for data in (day, spoiled))  # type: ignore[arg-type]
+    assert first.tuned == second.tuned
+    assert first.outcomes["best_ask"][0].cash != second.outcomes["best_ask"][0].cash
+
+
+def test_same_seed_same_bytes_whatever_the_number_of_workers(day: Events, tmp_path: Path) -> None:
+    texts, pictures = set(), set()
+    frictions = vw.Frictions(latency_ms=1.0, adverse_probability=0.3)
+    for workers in (1, 4):
+        result = vw.backtest(
+            day, order_size=700, start="every:5s", grid=CENTS, frictions=frictions, seed=9, workers=workers
+        )
+        texts.add(result.to_json())
+        pictures.add(result.plot(tmp_path / f"{workers}.png").read_bytes())
+    assert len(texts) == len(pictures) == 1
+
+
+def test_sell_is_the_mirror_image_of_buy(day: Events) -> None:
+    top = 10**12
+    flipped = Events(
+        **{
+            **{name: getattr(day, name) for name in day.__slots__},
+            "bid_px": np.where(day.ask_sz > 0, top - day.ask_px, day.ask_px),
+            "ask_px": np.where(day.bid_sz > 0, top - day.bid_px, day.bid_px),
+            "bid_sz": day.ask_sz,
+            "ask_sz": day.bid_sz,
+        }
+    )
+    arguments = {"order_size": 900, "grid": CENTS, "split": 0.0, "slice_seconds": 5.0}
+    buy = vw.backtest(day, side="buy", **arguments).comparison  # type: ignore[arg-type]
+    sell = vw.backtest(flipped, side="sell", **arguments).comparison  # type: ignore[arg-type]
+    assert buy.tuned == sell.tuned
+    for name, runs in buy.outcomes.items():
+        mirror = sell.outcomes[name][0]
+        assert runs[0].filled == mirror.filled
+        assert runs[0].fees == mirror.fees
+        assert runs[0].notional == top * mirror.filled - mirror.notional
+        assert runs[0].shortfall == pytest.approx(mirror.shortfall, abs=1e3)
+
+
+class Patient:
+    """The example of the docs."""
+
+    name = "patient"
+
+    def decide(self, quotes: vw.Quotes, order: vw.ParentOrder, now: int) -> list[vw.ChildOrder]:
+        venue = quotes.best
+        if venue is None or quotes.spread is None or quotes.spread > 0.011:
+            return []
+        shares = min(order.open, int(quotes.size[venue, 0]))
+        return [vw.ChildOrder(venue, shares, int(quotes.price[venue, 0]))]
+
+
+def test_a_strategy_of_the_users_own_is_compared_beside_the_others(day: Events) -> None:
+    found = vw.backtest(day, order_size=500, grid=CENTS, strategies=[Patient()]).to_dict()
+    assert found["strategies"]["patient"]["shares_filled"] == 500  # type: ignore[index]
+    assert "patient" in found["parent_orders"]["savings_bps"]  # type: ignore[index]
+
+
+def test_two_strategies_of_one_name_are_refused(day: Events) -> None:
+    with pytest.raises(ConfigError, match="unique names"):
+        vw.backtest(day, strategies=[Patient(), Patient()])
+
+
+def test_levels_walk_one_book_and_say_so() -> None:
+    book = [[(1001, 30), (1002, 40), (1003, 50)]] * 2
+    events = events_of([0, 10**9], [0, 0], book, [[(999, 10)]] * 2)
+    found = vw.backtest(events, order_size=100, venues="levels", split=0.0).to_dict()
+    levels = found["per_venue"]["optimized"]  # type: ignore[index]
+    assert [(level["level"], level["shares"]) for level in levels] == [(0, 30), (1, 40), (2, 30)]
+    assert found["settings"]["venues"] == "levels"  # type: ignore[index]
+
+
+def test_one_venue_is_widened_on_request_and_every_result_says_so(real_data: Path, tmp_path: Path) -> None:
+    file = real_data / "aapl_xnas_20241021_mbp10.csv"
+    result = vw.backtest(file, order_size=500, venues="synthetic:4", seed=5)
+    found = result.to_dict()
+    assert found["synthetic"] is True
+    assert len(found["data"]["venues"]) == 4  # type: ignore[index]
+    assert "widened to 4 synthetic venues" in found["data"]["notes"][-1]  # type: ignore[index]
+    assert result.to_json() == vw.backtest(file, order_size=500, venues="synthetic:4", seed=5).to_json()
+    own = vw.backtest(file, order_size=500, venues="asis").to_dict()
+    assert own["synthetic"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"order_size": 0}, "order_size"),
+        ({"side": "hold"}, "side"),
+        ({"venues": "synthetic:1"}, "venues"),
+        ({"venues": "some"}, "venues"),
+        ({"venues": "levels"}, "levels"),
+        ({"symbol": "MSFT"}, "symbol"),
+        ({"split": 1.0}, "split"),
+        ({"depth": 0}, "depth"),
+        ({"horizon": "10h"}, "horizon"),
+        ({"start": "now"}, "start"),
+        ({"grid": "lambda=2"}, "grid"),
+        ({"window": "13:00-14:00"}, "window"),
+        ({"bootstrap": 0}, "bootstrap"),
+        ({"workers": -1}, "workers"),
+        ({"max_age_ms": -1.0}, "max_age_ms"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_in_one_line(
+    day: Events, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        vw.backtest(day, **arguments)  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+
+
+def test_several_symbols_need_a_choice() -> None:
+    events = vw.generate(venues=2, symbols=["AAPL", "MSFT"], duration="5s", seed=1)
+    with pytest.raises(ConfigError, match="AAPL, MSFT"):
+        vw.backtest(events, order_size=100)
+    assert vw.backtest(events, order_size=100, symbol="MSFT").to_dict()["order"]["symbol"] == "MSFT"  # type: ignore[index]
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "file.json"
+    assert write_whole(target, b"{}").read_bytes() == b"{}"
+    assert [p.name for p in target.parent.iterdir()] == ["file.json"]
+    (tmp_path / "taken").write_text("a file where a directory is wanted")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write_whole(tmp_path / "taken" / "file.json", b"{}")
+
+
+def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "venuewise", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_backtest_command_prints_the_json_it_saves(tmp_path: Path) -> None:
+    done = call("generate", "day.csv", "--duration", "20s", "--venues", "3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = call("backtest", "day.csv", "--order-size", "400", "--out", "results", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert printed == json.loads((tmp_path / "results" / "output.json").read_text())
+    assert printed["optimized"]["shares_filled"] == 400
+    assert printed["identification"]["tried"] == 125
+    assert (tmp_path / "results" / "results.png").read_bytes().startswith(b"\x89PNG")
+    in_memory = vw.backtest(tmp_path / "day.csv", order_size=400).to_dict()
+    assert in_memory["optimized"] == printed["optimized"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["backtest", "nothing.csv"],
+        ["backtest"],
+        ["backtest", "nothing.csv", "--order-size", "many"],
+        ["backtest", "nothing.csv", "--fill", "some"],
+        ["backtest", "nothing.csv", "--colour", "red"],
+        ["generate", "x.csv", "--duration", "soon"],
+        ["venues", "--fees", "nothing.toml"],
+        ["frobnicate"],
+    ],
+)
+def test_bad_usage_ends_with_one_line_and_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
+    done = call(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -227,7 +227,7 @@ def test_search_that_meets_its_node_limit_reports_a_gap_that_holds_the_optimum()
         lambda_over=0.5, lambda_under=0.75, theta_queue=0.0, mid=9.0, fill="free",
     )  # fmt: skip
     every_share_at_half_a_dollar = 0.5 * order
-    assert 0.25 <= a.gap + 1e-9
+    assert a.gap + 1e-9 >= 0.25
     assert a.cost - a.gap <= every_share_at_half_a_dollar + 1e-9
     assert a.cost >= every_share_at_half_a_dollar
 

@@ -84,7 +84,7 @@ def test_an_outflow_of_nothing_leaves_only_the_market() -> None:
     placed = place(case.order, **case.arguments)
     assert placed.shares == pytest.approx([1000.0, 0.0, 0.0], abs=0.01)
     assert placed.cost == pytest.approx(1000 * (0.02 + 0.003 + 0.0005), rel=1e-6)
-    assert placed.reach_probability == (0.0, 0.0)
+    assert placed.reach_probability == placed.fill_probability == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("outflow", [1e9, np.inf])

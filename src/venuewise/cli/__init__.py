@@ -10,11 +10,11 @@ import sys
 
 import typer
 
-from venuewise.cli import backtests, market_data
+from venuewise.cli import backtests, market_data, placements
 from venuewise.cli.app import app
 from venuewise.errors import VenuewiseError
 
-__all__ = ["app", "backtests", "main", "market_data"]
+__all__ = ["app", "backtests", "main", "market_data", "placements"]
 
 
 def main() -> None:

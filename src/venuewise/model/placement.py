@@ -58,7 +58,8 @@ class Placement:
     convex : bool
         Whether the problem as posed is convex.
     fill_probability, reach_probability : tuple of float
-        By venue: P(xi_k >= Q_k + L_k), the outflow passes our whole order, and P(xi_k > Q_k), it reaches us.
+        By venue: P(xi_k >= Q_k + L_k), the outflow passes our whole order (0 without one), and
+        P(xi_k > Q_k), it reaches our place in the queue.
     expected_fill : tuple of float
         Expected shares filled at each venue.
     p_short, p_over : float
@@ -368,7 +369,9 @@ def _describe(
         lower_bound=bound,
         gap=_relative(total, bound),
         convex=model.convex,
-        fill_probability=tuple(np.mean(behind >= shares[1:] - slack, axis=0).tolist()),
+        fill_probability=tuple(
+            np.mean((behind >= shares[1:] - slack) & (shares[1:] > slack), axis=0).tolist()
+        ),
         reach_probability=tuple(np.mean(behind > 0.0, axis=0).tolist()),
         expected_fill=tuple(fills.mean(axis=0).tolist()),
         p_short=float(np.mean(filled < order - slack)),
@@ -417,7 +420,7 @@ def _closed_form(model: PlacementModel, outflow: Any) -> Placement:
         lower_bound=found.cost,
         gap=0.0,
         convex=True,
-        fill_probability=at_venue(found.fill_probability),
+        fill_probability=at_venue(found.fill_probability if found.limit > 0.0 else 0.0),
         reach_probability=at_venue(found.reach_probability),
         expected_fill=at_venue(found.expected_fill),
         p_short=1.0 - found.fill_probability if found.limit > 0.0 else 0.0,

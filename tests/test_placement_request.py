@@ -17,7 +17,13 @@ from venuewise.cli import main
 from venuewise.errors import ConfigError
 from venuewise.placement_request import decide_placement, decode_placement
 
-COSTS: dict[str, Any] = {"half_spread": 0.02, "taker_fee": 0.003, "theta": 0.0005, "lambda_under": 0.05, "lambda_over": 0.05}
+COSTS: dict[str, Any] = {
+    "half_spread": 0.02,
+    "taker_fee": 0.003,
+    "theta": 0.0005,
+    "lambda_under": 0.05,
+    "lambda_over": 0.05,
+}
 POISSON = {"family": "poisson", "mean": 2200}
 
 

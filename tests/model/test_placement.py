@@ -54,7 +54,7 @@ def test_a_venue_is_used_where_its_first_share_pays() -> None:
     behind = np.maximum(base.outflow - base.queue, 0.0)
     reached = behind[:, 1] > 0.0
     alone = place(base.order, cap=[base.order, 0.0], **base.arguments)
-    short = alone.market + np.minimum(behind[:, 0], alone.limit[0]) < base.order
+    short = alone.market + np.minimum(behind[:, 0], alone.limit[0]) < base.order - 1e-6
     weight = base.lambda_under + base.lambda_over + base.theta
     used = []
     for rebate in (-0.06, -0.04, -0.01, 0.0):

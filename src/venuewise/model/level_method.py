@@ -18,7 +18,7 @@ from venuewise.model.placement_kernels import allowed_gap, cancelled_cost, relax
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
-LEVEL = 0.4
+LEVEL = 0.6
 """Where the level lies between the lower bound (0) and the best value (1)."""
 MAX_CUTS = 600
 

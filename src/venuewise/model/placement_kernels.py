@@ -75,6 +75,7 @@ def cancelled_cost(
     venues, samples = excess.shape
     filled = np.empty(BLOCK)
     value = np.empty(BLOCK)
+    spent = np.empty(BLOCK)
     room = 1.0 - x[0]
     under, over = prices[2], prices[3]
     total = 0.0
@@ -82,53 +83,56 @@ def cancelled_cost(
     for start in range(0, samples, BLOCK):
         width = min(BLOCK, samples - start)
         filled[:width] = 0.0
+        spent[:width] = 0.0
         value[:width] = -under if room > 0.0 else over
         for j in range(venues):
             k = order[j]
             limit = x[1 + k]
             if limit <= 0.0 or gain[k] + under <= 0.0:
                 continue
-            fills = 0.0
-            if gain[k] >= over:
-                for n in range(width):
-                    before = filled[n]
-                    fill = min(limit, excess[k, start + n])
-                    if before < room <= before + fill:
-                        value[n] = over
-                    filled[n] = before + fill
-                    fills += fill
-            else:
-                for n in range(width):
-                    before = filled[n]
-                    after = before + min(limit, excess[k, start + n])
-                    if before < room <= after:
-                        value[n] = gain[k]
-                    after = max(min(after, room), before)
-                    filled[n] = after
-                    fills += after - before
-            total -= gain[k] * fills
+            # A venue that earns more than over-filling costs is never cut short.
+            end = np.inf if gain[k] >= over else room
+            price = min(gain[k], over)
+            for n in range(width):
+                before = filled[n]
+                after = before + min(limit, excess[k, start + n])
+                value[n] = price if (before < room) & (room <= after) else value[n]
+                after = max(min(after, end), before)
+                spent[n] -= gain[k] * (after - before)
+                filled[n] = after
         values = 0.0
         for n in range(width):
             gap = room - filled[n]
-            if gap < 0.0:
-                value[n] = over
-                total -= over * gap
-            else:
-                total += under * gap
+            value[n] = over if gap < 0.0 else value[n]
+            total += spent[n] + max(under * gap, -over * gap)
             values += value[n]
         slope[0] += values
         for k in range(venues):
-            limit = x[1 + k]
-            worth = 0.0
-            for n in range(width):
-                worth += max(gain[k] - value[n], 0.0) if excess[k, start + n] > limit else 0.0
-            slope[1 + k] -= worth
+            slope[1 + k] -= worth_beyond(x[1 + k], gain[k], excess[k, start : start + width], value)
     cost = float(total / samples + prices[0] * x[0])
     slope[0] = slope[0] / samples + prices[0]
     for k in range(venues):
         slope[1 + k] = slope[1 + k] / samples + prices[1]
         cost += prices[1] * x[1 + k]
     return cost
+
+
+@kernel
+def worth_beyond(limit: float, gain: float, excess: Float64, value: Float64) -> float:
+    """Sum of (gain - value)+ over the samples whose outflow goes beyond the limit order.
+
+    Four running sums: one alone would wait for itself at every addition.
+    """
+    first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
+    whole = excess.size // 4 * 4
+    for n in range(0, whole, 4):
+        first += max(gain - value[n], 0.0) if excess[n] > limit else 0.0
+        second += max(gain - value[n + 1], 0.0) if excess[n + 1] > limit else 0.0
+        third += max(gain - value[n + 2], 0.0) if excess[n + 2] > limit else 0.0
+        fourth += max(gain - value[n + 3], 0.0) if excess[n + 3] > limit else 0.0
+    for n in range(whole, excess.size):
+        first += max(gain - value[n], 0.0) if excess[n] > limit else 0.0
+    return (first + second) + (third + fourth)
 
 
 @kernel

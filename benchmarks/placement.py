@@ -67,8 +67,7 @@ def linear_programme(excess: Float64, gain: Float64) -> Callable[[], float]:
         found = optimize.linprog(cost, method="highs-ds", **matrices)
         if not found.success:
             raise RuntimeError(found.message)
-        optimum: float = found.fun
-        return optimum / samples
+        return float(found.fun / samples)
 
     return solve
 

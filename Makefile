@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo table1 test check bench docs lock clean
+.PHONY: setup demo table1 test check bench docs lock clean clean-kernels
 
 setup: $(STAMP)
 
@@ -32,7 +32,7 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 docs: setup
-	$(BIN)/python -m docs.build
+	$(BIN)/mkdocs build --quiet --strict
 
 # Needs uv (pip install uv). The lock has hashes, holds every extra, and names no download address.
 lock:
@@ -41,3 +41,7 @@ lock:
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# numba's cache does not notice a change in a kernel that is called from another file.
+clean-kernels:
+	find src -name '*.nb[ic]' -delete

@@ -80,7 +80,7 @@ def run_child(rows: int) -> dict[str, float]:
 def run() -> Table:
     """Measure all sizes."""
     found = [run_child(rows) for rows in SIZES]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             f"{int(f['rows']):,}",
             f"{f['single']:.2f} s",

@@ -52,7 +52,7 @@ def allocate(
     """Return the best split on the grid, and its cost."""
     splits: list[list[int]] = [[]]
     for venue in venues:
-        longer = []
+        longer: list[list[int]] = []
         for split in splits:
             most = min(order_size - sum(split), venue.ask_size)
             longer.extend([*split, shares] for shares in range(0, most + 1, step))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from venuewise.errors import AccountingError, ConfigError, DataError, VenuewiseError
     from venuewise.market.book import Book, Quotes
     from venuewise.market.venues import Venue, VenueTable, load_venues
+    from venuewise.model.allocation import Allocation, Allocations, allocate, allocate_many
+    from venuewise.model.cost import CostModel
     from venuewise.model.outflow import OutflowSample, estimate_outflow, queues_at
     from venuewise.model.outflow_fit import OutflowFit, fit_outflow
     from venuewise.model.placement import Placement, place, placement_cost
@@ -42,12 +44,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccountingError",
+    "Allocation",
+    "Allocations",
     "BacktestResult",
     "BestAsk",
     "Book",
     "ChildOrder",
     "CommonFactorOutflow",
     "ConfigError",
+    "CostModel",
     "DataError",
     "Events",
     "Frictions",
@@ -66,6 +71,8 @@ __all__ = [
     "VenuewiseError",
     "Vwap",
     "__version__",
+    "allocate",
+    "allocate_many",
     "backtest",
     "estimate_outflow",
     "fit_outflow",
@@ -87,6 +94,8 @@ _HOMES = {
     "errors": ("AccountingError", "ConfigError", "DataError", "VenuewiseError"),
     "market.book": ("Book", "Quotes"),
     "market.venues": ("Venue", "VenueTable", "load_venues"),
+    "model.allocation": ("Allocation", "Allocations", "allocate", "allocate_many"),
+    "model.cost": ("CostModel",),
     "model.outflow": ("OutflowSample", "estimate_outflow", "queues_at"),
     "model.outflow_fit": ("OutflowFit", "fit_outflow"),
     "model.placement": ("Placement", "place", "placement_cost"),

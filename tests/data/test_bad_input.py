@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import gzip
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +13,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import venuewise as vw
-from tests.data.files import row, rows, text, write
+from tests.data.files import NS, metadata, record, row, rows, text, write
 
 HEADER = text([row()]).split("\n")[0]
 
@@ -94,12 +99,22 @@ def test_the_first_bad_cell_is_named_whatever_the_chunks(
         (["222.81", "222810000000"], 3, "found '222810000000'; expected decimal prices"),
         (["222810000000", "222"], 3, "found '222'; expected a fixed-point price of 100,000"),
         (["222", "222810000000"], 2, "found '222'; expected a fixed-point price of 100,000"),
+        (["222"] * 4000 + ["222810000000"] * 10 + ["222.5"] * 3000, 2, "found '222'; expected a fixed-point"),
+        (["7000000"] * 4000 + ["222810000000"] * 10 + ["222.5"] * 3000, 4012, "expected fixed-point prices"),
         (["222"] * 5000 + ["222.5", "222810000000"], 5003, "expected decimal prices below 10,000,000"),
     ],
 )
+@pytest.mark.parametrize("threads", [1, 4])
 def test_decimal_and_fixed_point_prices_are_not_mixed(
-    tmp_path: Path, prices: list[str], row_number: int, expected: str
+    tmp_path: Path,
+    prices: list[str],
+    row_number: int,
+    expected: str,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("venuewise.data._text._SMALLEST_CHUNK", 1)
+    monkeypatch.setattr("venuewise.data._text.threads", lambda: threads)
     table = [row(price="", bid_px_00="", ask_px_00=price, sequence=i + 1) for i, price in enumerate(prices)]
     path = write(tmp_path / "day.csv", table)
     assert f"{path}, row {row_number}, column ask_px_00: " in complaint(path)
@@ -262,3 +277,41 @@ def test_the_command_line_ends_with_one_line_and_exit_code_2(tmp_path: Path, nam
     assert done.stderr.startswith(f"venuewise: {path}")
     assert CONTENTS[name][1] in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+DBN = metadata("mbp-1", mappings=[("AAPL", dt.date(2024, 8, 1), dt.date(2024, 8, 2), "38")]) + b"".join(
+    record([(5, 6, 7, 8, 1, 1)], sequence=i, ts_recv=NS + i) for i in (1, 2)
+)
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.sampled_from(
+        [GOOD, DBN, zstandard.compress(GOOD), gzip.compress(GOOD, mtime=0), zstandard.compress(DBN)]
+    ),
+    damage=st.lists(st.tuples(st.integers(0, 2000), st.binary(max_size=3), st.integers(0, 3)), max_size=4),
+    cut=st.integers(0, 3000),
+)
+def test_damaged_bytes_end_in_a_data_error_or_in_sound_columns(
+    tmp_path: Path, content: bytes, damage: list[tuple[int, bytes, int]], cut: int
+) -> None:
+    for place, inserted, dropped in damage:
+        at = place % len(content)
+        content = content[:at] + inserted + content[at + dropped :]
+    path = tmp_path / "damaged"
+    path.write_bytes(content[: max(cut, 1)])
+    with contextlib.suppress(vw.DataError):
+        events = vw.read(path, repair=True)
+        assert len(events) > 0
+        assert events.ask_px.min() > 0
+        assert events.ask_sz.min() >= 0
+
+
+def test_a_cut_off_parquet_file_is_refused_wherever_it_ends(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    pl.read_csv(io.BytesIO(GOOD)).write_parquet(file)
+    content = file.getvalue()
+    path = tmp_path / "cut.parquet"
+    for end in range(4, len(content), 61):
+        path.write_bytes(content[:end])
+        assert "Parquet data that cannot be decoded" in complaint(path)

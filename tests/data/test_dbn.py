@@ -145,7 +145,7 @@ def test_a_size_without_a_price_is_read_as_zero_and_noted(tmp_path: Path) -> Non
     path.write_bytes(metadata("mbp-1") + record([(UNDEFINED, 5 * 10**9, 3, 4, 0, 0)]))
     events = vw.read(path)
     assert (events.bid_sz[0, 0], events.ask_sz[0, 0]) == (0, 4)
-    assert "1 sizes without a price" in events.notes[0]
+    assert "sizes without a price, read as 0: 1." in events.notes[0]
 
 
 def test_fewer_levels_are_read_when_fewer_are_asked_for(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_a_level_without_a_price_has_no_shares(tmp_path: Path) -> None:
     events = vw.read(path)
     assert events.bid_sz.tolist() == [[0], [0]]
     assert events.bid_px.tolist() == [[UNDEFINED], [222_810_000_000]]
-    assert events.notes == (f"{path}: 1 sizes without a price were read as 0.",)
+    assert events.notes == (f"{path}: sizes without a price, read as 0: 1.",)
 
 
 def test_a_row_may_lack_one_side_or_both(tmp_path: Path) -> None:
@@ -311,8 +311,8 @@ def test_repair_sorts_and_drops_and_says_how_much(tmp_path: Path) -> None:
     events = vw.read(path, repair=True)
     assert events.sequence.tolist() == [1, 2, 3, 4, 5, 6]
     assert events.notes == (
-        f"{path}: 1 rows out of order were sorted by ts_recv.",
-        f"{path}: 1 duplicate rows were dropped.",
+        f"{path}: rows out of order, sorted by ts_recv: 1.",
+        f"{path}: duplicate rows, dropped: 1.",
     )
 
 

@@ -6,6 +6,7 @@ equal to the last bit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -28,7 +29,8 @@ from venuewise.model.allocation_kernels import (
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
-compiled = numba.njit(error_model="numpy")  # not cached: numba would not see a change in the kernels
+# Not cached: numba would not see a change in the kernels.
+compiled: Callable[[Any], Any] = numba.njit(error_model="numpy")
 
 
 @compiled
@@ -107,10 +109,10 @@ def programmed_optimum(
                 longer[before + moved] = min(longer[before + moved], best[before] + dollars)
         best = longer
     if whole:
-        return best[order]
+        return float(best[order])
     for executed in range(len(best)):
         best[executed] += under * max(order - executed, 0) + over * max(executed - order, 0)
-    return best.min()
+    return float(best.min())
 
 
 @compiled

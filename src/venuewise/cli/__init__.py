@@ -10,11 +10,11 @@ import sys
 
 import typer
 
-from venuewise.cli import backtests, market_data, placements
+from venuewise.cli import backtests, decisions, market_data, placements
 from venuewise.cli.app import app
 from venuewise.errors import VenuewiseError
 
-__all__ = ["app", "backtests", "main", "market_data", "placements"]
+__all__ = ["app", "backtests", "decisions", "main", "market_data", "placements"]
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,6 +11,7 @@ import typer
 from venuewise.cli.app import app, choice, progress_bar, side_of
 
 if TYPE_CHECKING:
+    from venuewise.market.book import Side
     from venuewise.report.result import BacktestResult
 
 DEMO_GRID: Final = "lambda_under=0.002:0.026:5,lambda_over=0.01:0.05:5,theta_queue=0:0.008:5"
@@ -36,6 +38,29 @@ Seed = Annotated[int, typer.Option(help="Of everything that is drawn at random."
 Window = Annotated[str | None, typer.Option(help="UTC times, as in 13:36:32-13:45:14.")]
 
 
+def demo_result(
+    order_size: int = 5000,
+    side: Side = "buy",
+    seed: int = 7,
+    progress: Callable[[int, int], None] | None = None,
+) -> BacktestResult:
+    """Return the backtest of the demo: ten minutes of five synthetic venues, 54 parent orders out of sample."""
+    from venuewise.backtesting import backtest as run
+    from venuewise.data.generate import generate
+
+    return run(
+        generate(venues=5, symbols=["AAPL"], duration="10m", seed=seed),
+        order_size=order_size,
+        side=side,
+        start="every:5s",
+        horizon="30s",
+        slice_seconds=5.0,
+        grid=DEMO_GRID,
+        seed=seed,
+        progress=progress,
+    )
+
+
 @app.command()
 def demo(
     order_size: OrderSize = 5000,
@@ -44,23 +69,11 @@ def demo(
     out: Out = Path(),
 ) -> None:
     """Generate a multi-venue day, backtest the router on it, print the JSON, write output.json and results.png."""
-    from venuewise.backtesting import backtest as run
-    from venuewise.data.generate import generate
-
-    typer.echo("generating ten minutes of five synthetic venues ...", err=True)
-    events = generate(venues=5, symbols=["AAPL"], duration="10m", seed=seed)
+    typer.echo(
+        "ten minutes of five synthetic venues, tuned on the first half, quoted on the second", err=True
+    )
     with progress_bar("backtest") as progress:
-        result = run(
-            events,
-            order_size=order_size,
-            side=side_of(side),
-            start="every:5s",
-            horizon="60s",
-            slice_seconds=10.0,
-            grid=DEMO_GRID,
-            seed=seed,
-            progress=progress,
-        )
+        result = demo_result(order_size, side_of(side), seed, progress)
     _report(result, out)
 
 

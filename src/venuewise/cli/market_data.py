@@ -95,9 +95,12 @@ def inspect(
 ) -> None:
     """Print what market data files hold and how clean they are, as JSON."""
     from venuewise.data.quality import inspect as inspect_files
+    from venuewise.market.venues import load_venues
 
     quality = inspect_files(list(files), window=window, symbols=symbol or None, long_gap=long_gap)
-    print_json(quality.to_dict())
+    found = quality.to_dict()
+    found["venue_names"] = [venue.name for venue in load_venues().resolve(quality.venues)]
+    print_json(found)
 
 
 @app.command()

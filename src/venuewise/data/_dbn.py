@@ -186,7 +186,7 @@ def read_dbn(data: bytes | mmap, file: str, *, levels: int | None, counts: bool)
         publishers=publishers,
         symbols=symbols,
         source=(file,),
-        notes=(f"{file}: {zeroed} sizes without a price were read as 0.",) if zeroed else (),
+        notes=(f"{file}: sizes without a price, read as 0: {zeroed}.",) if zeroed else (),
     )
     return Part(events, file, f"DBN version {data[3]}, {schema}", 1, has_recv=True, has_sequence=True)
 

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from venuewise.data._parts import Part
 from venuewise.data._text import read_text
@@ -34,7 +34,7 @@ def read_parquet(raw: bytes, file: str, *, levels: int | None, counts: bool) -> 
     try:
         names = [name for name in pl.read_parquet_schema(io.BytesIO(raw)) if _WANTED.fullmatch(name)]
         frame = pl.read_parquet(io.BytesIO(raw), columns=names)
-    except (PolarsError, OSError) as error:
+    except (PolarsError, PanicException, OSError) as error:  # damage can make the decoder panic
         reason = str(error).split("\n", maxsplit=1)[0][:100]
         raise DataError(
             file, f"Parquet data that cannot be decoded ({reason})", "a whole, sound file"

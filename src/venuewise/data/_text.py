@@ -118,13 +118,15 @@ def read_text(
         return report, texts
 
     results = in_threads(parse, range(len(lines)))
-    fractions = [r[k.R_FRACTION] for r, _ in results if r[k.R_FRACTION] >= 0]
-    if any(r[k.R_CODE] == c.PRICE_BIG for r, _ in results) and not fractions:
-        fixed = True  # whole-dollar prices so far: large ones show that they are fixed-point
-        results = in_threads(parse, range(len(lines)))
-    for report, _ in results:
-        if report[k.R_CODE] != c.OK:
-            raise _error(data, file, layout.header, report, first_row)
+    error = _first_error(results)
+    if error is not None and error[k.R_CODE] == c.PRICE_BIG:
+        fractions = [r[k.R_FRACTION] for r, _ in results if 0 <= r[k.R_FRACTION] <= error[k.R_ROW]]
+        if not fractions:
+            fixed = True  # whole numbers up to here: this large one shows that they are fixed-point
+            results = in_threads(parse, range(len(lines)))
+            error = _first_error(results)
+    if error is not None:
+        raise _error(data, file, layout.header, error, first_row)
     style = "integer" if (formats == c.TIME_INTEGER).any() else "ISO-8601"
     found = f"{name}, {'fixed-point' if fixed else 'decimal'} prices, {style} times"
     events = _assemble(layout, flat, rows, results, lines, file)
@@ -271,6 +273,11 @@ def _sniff_prices(lines: list[list[str]], layout: _Layout) -> bool:
     return fixed
 
 
+def _first_error(results: list[tuple[Int64, list[str]]]) -> Int64 | None:
+    """Return the report of the first chunk, hence of the first row, that went wrong."""
+    return next((report for report, _ in results if report[k.R_CODE] != c.OK), None)
+
+
 def _error(data: UInt8, file: str, header: list[str], report: Int64, first_row: int) -> DataError:
     code, row, column, start, stop = (int(x) for x in report[: k.R_STOP + 1])
     if code == c.FIELDS:
@@ -340,5 +347,5 @@ def _assemble(
         symbols=symbols,
         source=(file,),
         synthetic=bool(scalar("synthetic").any()),
-        notes=(f"{file}: {zeroed} sizes without a price were read as 0.",) if zeroed else (),
+        notes=(f"{file}: sizes without a price, read as 0: {zeroed}.",) if zeroed else (),
     )

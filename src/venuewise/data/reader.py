@@ -81,6 +81,15 @@ def read(
         If a file cannot be read, or nothing is left of it. The message names file, row and column.
     ConfigError
         If an argument makes no sense.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "day.csv")
+    >>> row = "2,222.83,36,2024-08-01T13:36:32Z"
+    >>> _ = path.write_text(f"publisher_id,ask_px_00,ask_sz_00,ts_event\\n{row}\\n")
+    >>> read(path).ask_px
+    array([[222830000000]])
     """
     return read_counted(
         source, window=window, levels=levels, symbols=symbols, counts=counts, repair=repair
@@ -172,7 +181,7 @@ def _in_order(part: Part, time_column: str, repair: bool) -> tuple[Events, int, 
                 column=time_column,
             )
         events = events.take(np.argsort(events.ts, kind="stable"))
-        notes.append(f"{part.file}: {len(backwards)} rows out of order were sorted by {time_column}.")
+        notes.append(f"{part.file}: rows out of order, sorted by {time_column}: {len(backwards)}.")
     repeated = _repeated(events) if part.has_sequence else np.empty(0, np.int64)
     if len(repeated):
         if not repair:
@@ -184,7 +193,7 @@ def _in_order(part: Part, time_column: str, repair: bool) -> tuple[Events, int, 
                 row=part.first_row + row,
             )
         events = events.take(np.delete(np.arange(len(events)), repeated))
-        notes.append(f"{part.file}: {len(repeated)} duplicate rows were dropped.")
+        notes.append(f"{part.file}: duplicate rows, dropped: {len(repeated)}.")
     return replace(events, notes=tuple(notes)), len(backwards), len(repeated)
 
 

@@ -3,7 +3,7 @@
 Two searches share one loop. `earlier_search` is that of earlier routers: every split in equal steps that
 sends no venue more than it displays, and of these the ones that send the whole order (or, if there are none,
 as much of it as can be sent). `exhaustive_search` goes through the model's whole feasible set on the same
-grid, resting shares and over-filling included. Of splits that cost the same, the first in lexical order stays.
+grid, resting shares and over-filling included. Of equally good splits the first in lexical order stays.
 """
 
 from __future__ import annotations

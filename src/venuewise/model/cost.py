@@ -57,6 +57,8 @@ def to_floats(name: str, values: npt.ArrayLike) -> Float64:
 
 def to_shares(name: str, values: npt.ArrayLike) -> Int64:
     """Convert to a contiguous, writeable int64 array of whole shares; NaN counts as 0."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+        return np.require(values, np.int64, ("C", "A", "W"))
     numbers = to_floats(name, values)
     whole = np.where(np.isnan(numbers), 0.0, numbers)
     if not np.array_equal(whole, np.rint(whole)) or not np.all(np.abs(whole) <= entry.SHARES_MAX):

@@ -20,6 +20,8 @@ from venuewise.simulation.engine import Outcome
 from venuewise.simulation.state import FILL_FEES, FILL_LEVEL, FILL_PRICE, FILL_SHARES, FILL_VENUE
 
 BASELINES = ("best_ask", "twap", "vwap")
+FEWEST_BLOCKS = 4
+"""An interval wants at least so many blocks of orders that do not overlap; below that it would be far too narrow."""
 
 
 def iso(nanoseconds: int) -> str:
@@ -138,7 +140,7 @@ def _parent_orders(comparison: Comparison, others: Sequence[str]) -> dict[str, o
     open_shares = {name: sum(run.open for run in runs) for name, runs in outcomes.items()}
 
     def interval(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, object]:
-        if len(values) < 2:  # One order is no evidence: a figure, no interval.
+        if len(values) < FEWEST_BLOCKS * block:  # A figure, but no evidence to bound it with.
             return {"mean": float(values.mean()), "median": float(np.median(values)), "interval_95": None}
         found = block_bootstrap(values, block, settings.bootstrap, seed=settings.seed)
         return {"mean": found.mean, "median": found.median, "interval_95": [found.low, found.high]}

@@ -7,6 +7,7 @@ cents per share, scored on draws that no solver has seen. Run `python -m example
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -114,38 +115,53 @@ def solve_row(paper: Published, *, fit: int = 40_000, fresh: int = 200_000, seed
     )
 
 
+GROUPS: Final = {
+    2: "paper's X*", 5: "S at one", 7: "S/(K+1)", 9: "our optimum", 12: "Robbins-Monro", 14: "cancelling in time",
+}  # fmt: skip
+"""Titles over groups of columns, by the first column of each."""
 HEADER: Final = (
-    "   S  K | paper M/L %    W   ours there | one venue: paper  ours | equal: paper   ours |"
-    " optimum M/L %     W     gap | Robbins-Monro M/L %   W   | cancelling: M/L %    W  worth"
-)
+    "S", "K", "M/L %", "paper", "ours", "paper", "ours", "paper", "ours", "M/L %", "W", "gap", "M/L %", "W",
+    "M/L %", "W", "worth",
+)  # fmt: skip
 
 
 def percent(placement: Placement, order: float) -> str:
     """M and the mean L_k in per cent of the order."""
-    return f"{100 * placement.market / order:5.1f}/{100 * float(np.mean(placement.limit)) / order:5.1f}"
+    return f"{100 * placement.market / order:.1f}/{100 * float(np.mean(placement.limit)) / order:.1f}"
 
 
-def line(row: Row) -> str:
-    """One row as text."""
+def cells(row: Row) -> tuple[str, ...]:
+    """One row as text: W in cents per share under "paper", "ours", "W"; "worth" is what cancelling saves."""
     paper, order = row.paper, float(row.paper.order)
+    worth = round(row.at_optimum - row.at_cancelling, 3) + 0.0  # no minus zero
     return (
-        f"{paper.order:4d} {paper.venues:2d} | {paper.market:4.0f}/{paper.limit:4.0f} {paper.optimum:8.2f}"
-        f" {row.at_paper:9.3f}    | {paper.one_venue:14.2f} {row.at_one_venue:7.3f}"
-        f" | {paper.equal:9.2f} {row.at_equal:8.3f}"
-        f" | {percent(row.optimum, order)} {row.at_optimum:8.3f} {row.optimum.gap:7.0e}"
-        f" | {percent(row.stochastic, order):>15} {row.at_stochastic:9.3f} "
-        f" | {percent(row.cancelling, order):>14} {row.at_cancelling:8.3f}"
-        f" {row.at_optimum - row.at_cancelling:6.3f}"
-    )
+        str(paper.order), str(paper.venues), f"{paper.market:.0f}/{paper.limit:.0f}",
+        f"{paper.optimum:.2f}", f"{row.at_paper:.3f}",
+        f"{paper.one_venue:.2f}", f"{row.at_one_venue:.3f}", f"{paper.equal:.2f}", f"{row.at_equal:.3f}",
+        percent(row.optimum, order), f"{row.at_optimum:.3f}", f"{row.optimum.gap:.0e}",
+        percent(row.stochastic, order), f"{row.at_stochastic:.3f}",
+        percent(row.cancelling, order), f"{row.at_cancelling:.3f}", f"{worth:.3f}",
+    )  # fmt: skip
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Align rows under the header."""
+    lines = [HEADER, *(cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+    titles = ""
+    for column, title in GROUPS.items():
+        titles = titles.ljust(sum(widths[:column]) + 2 * column) + title
+    body = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    return "\n".join([titles, *body])
 
 
 def main() -> None:
     """Print all 15 rows."""
-    print("Cost W in cents per share, lower is better; all to market costs 2.35. M and mean L_k in % of S.")
-    print("Ours: fitted on 40,000 draws (Robbins-Monro on 1,000), scored on 200,000 fresh ones.")
-    print(HEADER)
-    for paper in PAPER:
-        print(line(solve_row(paper)), flush=True)
+    print(
+        "Expected cost W in cents per share, lower is better; all to market costs 2.35. M and mean L_k in % of S."
+    )
+    print("Ours: fitted on 40,000 draws (Robbins-Monro on 1,000), scored on 200,000 fresh ones.\n")
+    print(table([solve_row(paper) for paper in PAPER]))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from examples.table1 import PAPER, Row, line, solve_row
+from examples.table1 import PAPER, Row, solve_row, table
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,9 @@ def test_robbins_monro_lands_on_the_papers_allocations(rows: list[Row]) -> None:
         assert limit == pytest.approx(row.paper.limit, abs=4.0), row.paper
 
 
-def test_a_printed_row_holds_the_papers_figures_and_ours(rows: list[Row]) -> None:
-    text = line(rows[1])
-    for figure in ("500", "-0.85", f"{rows[1].at_paper:.3f}", f"{rows[1].at_optimum:.3f}"):
-        assert figure in text
+def test_the_printed_table_holds_the_papers_figures_and_ours(rows: list[Row]) -> None:
+    lines = table(rows).splitlines()
+    assert len(lines) == 2 + len(PAPER)
+    assert len({len(line) for line in lines[1:]}) == 1
+    for figure in ("500", "15/44", "-0.85", f"{rows[1].at_paper:.3f}", f"{rows[1].at_optimum:.3f}"):
+        assert figure in lines[3].split()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from venuewise.market.venues import Venue, VenueTable, load_venues
     from venuewise.model.allocation import Allocation, Allocations, allocate, allocate_many
     from venuewise.model.cost import CostModel
+    from venuewise.model.markout import adverse_selection
     from venuewise.model.outflow import OutflowSample, estimate_outflow, queues_at
     from venuewise.model.outflow_fit import OutflowFit, fit_outflow
     from venuewise.model.placement import Placement, place, placement_cost
@@ -71,6 +72,7 @@ __all__ = [
     "VenuewiseError",
     "Vwap",
     "__version__",
+    "adverse_selection",
     "allocate",
     "allocate_many",
     "backtest",
@@ -96,6 +98,7 @@ _HOMES = {
     "market.venues": ("Venue", "VenueTable", "load_venues"),
     "model.allocation": ("Allocation", "Allocations", "allocate", "allocate_many"),
     "model.cost": ("CostModel",),
+    "model.markout": ("adverse_selection",),
     "model.outflow": ("OutflowSample", "estimate_outflow", "queues_at"),
     "model.outflow_fit": ("OutflowFit", "fit_outflow"),
     "model.placement": ("Placement", "place", "placement_cost"),

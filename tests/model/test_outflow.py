@@ -228,6 +228,41 @@ def test_the_real_pre_market_day_is_measured(real_data: Path) -> None:
     assert sample.executed.sum() <= sold
 
 
+def test_adverse_selection_is_the_fall_of_the_mid_after_sales_by_size() -> None:
+    tape = quoted()
+    tape.add(2.0, "T", "A", 100, 100, BID)  # mid 101.5 here, 101 one second later
+    tape.add(2.0, "C", "B", 100, 100, [(99, 300)])
+    tape.add(4.0, "T", "A", 99, 300, [(99, 300)])  # mid 101 here and one second later
+    tape.add(6.0, "T", "B", 103, 50, [(99, 300)])  # a buyer: no fill of a resting buy
+    tape.add(6.0, "C", "A", 103, 500, [(99, 300)], [(104, 500)])
+    tape.add(19.5, "T", "A", 99, 999, [(99, 300)])  # what follows is not known
+    events = tape.events()
+    assert vw.adverse_selection(events) == pytest.approx([0.005 * 100 / 400])
+    assert vw.adverse_selection(mirrored(events), side="sell") == pytest.approx([0.005 * 100 / 400])
+    # The buyer at 6 s lifts the ask from 103 to 104, against a resting sell.
+    assert vw.adverse_selection(events, side="sell") == pytest.approx([0.005])
+
+
+def test_adverse_selection_is_unknown_without_trades_or_without_a_mid() -> None:
+    assert np.isnan(vw.adverse_selection(quoted().events())).all()
+    tape = Tape()
+    tape.add(0.0, "T", "A", 100, 100, [], [(103, 500)])
+    tape.add(5.0, "A", "B", 100, 100, BID)
+    assert np.isnan(vw.adverse_selection(tape.events())).all()
+
+
+def test_the_mid_of_several_venues_is_that_of_their_best_quotes() -> None:
+    tape = Tape()
+    tape.add(0.0, "A", "B", 100, 400, BID, venue=0)
+    tape.add(0.5, "A", "B", 101, 400, [(101, 400)], venue=1)
+    tape.add(1.0, "T", "A", 101, 10, [(101, 400)], venue=1)  # mid (101 + 103) / 2
+    tape.add(1.2, "C", "B", 101, 400, [(98, 100)], venue=1)  # mid (100 + 103) / 2
+    tape.add(9.0, "A", "B", 99, 1, BID, venue=0)
+    lost = vw.adverse_selection(tape.events(2))
+    assert np.isnan(lost[0])
+    assert lost[1] == pytest.approx(0.005)
+
+
 def test_options_that_make_no_sense_are_refused() -> None:
     events = quoted().events()
     with pytest.raises(ConfigError, match="side: expected one of buy, sell"):

@@ -147,7 +147,16 @@ def refused(**change: Any) -> dict[str, Any]:
             refused(venues=[venue(outflow={**POISSON, "shape": 2})]),
             "request: $.venues[0].outflow.shape: only a gamma distribution has one",
         ),
-        (refused(method="magic"), "request: $.method: invalid enum value 'magic'"),
+        (
+            refused(method="magic"),
+            "request: $.method: expected sample_average or closed_form or robbins_monro, found 'magic'",
+        ),
+        (refused(side="short"), "request: $.side: expected buy or sell, found 'short'"),
+        (
+            refused(venues=[venue(outflow={"family": "cauchy", "mean": 1})]),
+            "request: $.venues[0].outflow.family: expected poisson or exponential or gamma, found 'cauchy'",
+        ),
+        (refused(seed=-1), "seed: expected a whole number from 0 to"),
         (refused(venues=[venue(outflow=[-1.0])]), "outflow: expected numbers of at least 0"),
         (refused(lambda_under=-1), "lambda_under: expected a finite number of at least 0"),
     ],

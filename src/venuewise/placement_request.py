@@ -9,7 +9,7 @@ a mistake is told with its path.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -26,14 +26,22 @@ from venuewise.model.placement_model import Overfill, Side
 
 Float64 = npt.NDArray[np.float64]
 
-FEWEST_WINDOWS = 2
+FEWEST_WINDOWS: Final = 2
 """A distribution estimated from less is none."""
+
+
+Family = Literal["poisson", "exponential", "gamma"]
+CHOICES: Final = {
+    "family": get_args(Family), "method": get_args(Method), "overfill": get_args(Overfill),
+    "passing": get_args(Passing), "side": get_args(Side),
+}  # fmt: skip
+"""What fields with a fixed choice may say."""
 
 
 class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An outflow's distribution: Poisson or exponential by its mean, gamma by mean and shape (shares)."""
 
-    family: Literal["poisson", "exponential", "gamma"]
+    family: Family
     mean: float
     shape: float | None = None
 
@@ -96,6 +104,9 @@ def decode_placement(text: bytes) -> PlacementRequest:
         return msgspec.json.decode(text, type=PlacementRequest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         what, separator, path = str(error).partition(" - at `")
+        allowed = CHOICES.get(path.rstrip("`").rpartition(".")[2])
+        if allowed is not None:
+            what = what.replace("Invalid enum value", f"expected {' or '.join(allowed)}, found")
         what = what.replace("`", "").replace(", got ", ", found ")
         if not what.startswith("JSON"):
             what = what[:1].lower() + what[1:]

@@ -12,7 +12,9 @@ from scipy import stats
 
 from venuewise.errors import ConfigError
 from venuewise.model.closed_form import exceeds, expected_fill
+from venuewise.model.outflow_fit import fit_outflow
 from venuewise.model.placement import place, placement_cost
+from venuewise.model.placement_model import CommonFactorOutflow
 
 COSTS: dict[str, Any] = {"half_spread": 0.02, "taker_fee": 0.003, "rebate": [0.002], "theta": 0.0005}
 
@@ -109,6 +111,32 @@ def test_probabilities_respect_jumps() -> None:
     )
     assert expected_fill(uniform, 0.5, 1.75) == pytest.approx(np.mean([0.5, 1.5, 1.75]))
     assert expected_fill(stats.uniform(0.0, 2.0), 1.0, 0.5) == pytest.approx(0.1875)
+
+
+@pytest.mark.parametrize("family", ["poisson", "exponential", "gamma", "empirical"])
+def test_a_fitted_law_is_used_with_its_atoms_and_its_tail(family: Any) -> None:
+    rng = np.random.default_rng(3)
+    observed = np.where(rng.uniform(size=300) < 0.2, 0.0, rng.gamma(2.0, 900.0, 300))
+    observed[:30] = np.inf
+    fit = fit_outflow(observed, family)
+    drawn = fit.rvs(400_000, rng)
+    for queue, limit in ((500.0, 700.0), (3000.0, 5000.0), (0.0, 100.0), (9000.0, 50.0)):
+        wanted = np.mean(np.minimum(np.maximum(drawn - queue, 0.0), limit))
+        assert expected_fill(fit, queue, limit) == pytest.approx(wanted, rel=0.01, abs=0.005 * limit)
+        wanted = np.mean(drawn >= queue + limit)
+        assert exceeds(fit, queue + limit, strictly=False) == pytest.approx(wanted, abs=0.003)
+        assert exceeds(fit, queue + limit, strictly=True) == pytest.approx(float(fit.sf(queue + limit)))
+    placed = solve(fit, 0.03, queue=500)
+    assert placed.gap == 0.0
+    assert placed.limit[0] == pytest.approx(min(float(fit.ppf(0.045 / 0.0525)) - 500, 1000))
+
+
+def test_a_joint_distribution_of_one_venue_is_sampled() -> None:
+    outflow = CommonFactorOutflow(stats.poisson(2200), stats.poisson(2200), 1, 0.6)
+    placed = solve(outflow, 0.05, samples=5000)
+    sample = outflow.sample(5000, np.random.default_rng(0))
+    assert placed.samples == 5000
+    assert placed == solve(sample, 0.05)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 On a box of placements `placement_kernels.relax` gives a convex function below the cost whose distance to it
 shrinks with the box and is zero once no sample's kink lies inside. Good placements come from relaxations on
 boxes that shrink around the best one known; the certificate comes from splitting the box with the lowest
-bound, at its solution and along the venue where the relaxation is furthest off, until no box can hold
-anything better. A gap that is left over when the budget of boxes is spent is reported as it is.
+bound, at its solution and along the venue where the relaxation is furthest off (or along M where the box is
+much wider there), until no box can hold anything better. A gap that is left over when the budget of boxes is
+spent is reported as it is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ Int64 = npt.NDArray[np.int64]
 FIRST_REACH = 0.25
 LAST_REACH = 1e-4
 """Half widths, in orders, of the first and the last box of the local search."""
+MARKET_FIRST = 2.0
+"""Split along M once the box is wider there than along the venue to split by more than this factor."""
 
 
 @kernel
@@ -181,6 +184,9 @@ def branch_and_bound(
         if worst <= 0.0:
             settled = min(settled, bound)
             continue
+        # The narrower M, the more samples are short or over for certain, and the less there is to relax.
+        if box_high[0] - box_low[0] > MARKET_FIRST * (box_high[split] - box_low[split]):
+            split, place = 0, point[0]
         # Near an edge of the box the cut would be a sliver: keep it some way inside.
         width = box_high[split] - box_low[split]
         place = min(max(place, box_low[split] + 0.1 * width), box_high[split] - 0.1 * width)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy import integrate, stats
 
 from venuewise.errors import ConfigError
+from venuewise.model.outflow_fit import EmpiricalTail, OutflowFit
 from venuewise.model.placement_model import PlacementModel
 
 Float64 = npt.NDArray[np.float64]
@@ -42,7 +43,7 @@ def single_venue(model: PlacementModel, venue: int, outflow: Any) -> SingleVenue
         All venues but `venue` are left out.
     venue : int
         Index of the venue.
-    outflow : ndarray or frozen scipy.stats distribution
+    outflow : ndarray, frozen scipy.stats distribution or OutflowFit
         A sample of that venue's outflow (shares), or a distribution with `cdf`, `sf` and `ppf`.
 
     Raises
@@ -100,6 +101,8 @@ def exceeds(outflow: Any, shares: float, *, strictly: bool) -> float:
     """P(xi > shares), or P(xi >= shares)."""
     if isinstance(outflow, np.ndarray):
         return float(np.mean(outflow > shares if strictly else outflow >= shares))
+    if isinstance(outflow, OutflowFit):
+        return outflow.passed + outflow.spread * exceeds(outflow.law, shares, strictly=strictly)
     if is_discrete(outflow) and not strictly:
         return float(outflow.sf(math.ceil(shares) - 1))
     return float(outflow.sf(shares))
@@ -111,7 +114,12 @@ def expected_fill(outflow: Any, queue: float, limit: float) -> float:
         return 0.0
     if isinstance(outflow, np.ndarray):
         return float(np.mean(np.minimum(np.maximum(outflow - queue, 0.0), limit)))
+    if isinstance(outflow, OutflowFit):
+        return outflow.passed * limit + outflow.spread * expected_fill(outflow.law, queue, limit)
     end = queue + limit
+    if isinstance(outflow, EmpiricalTail):
+        below = (1.0 - outflow.tail) * expected_fill(outflow.body, queue, limit)
+        return below + outflow.tail * outflow.mean_fill_of_tail(queue, limit)
     if is_discrete(outflow):
         whole = np.arange(math.floor(queue) + 1, math.ceil(end), dtype=np.float64)
         edges = np.concatenate(([queue], whole, [end]))

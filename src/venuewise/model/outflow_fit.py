@@ -56,6 +56,19 @@ class EmpiricalTail:
         beyond = np.maximum(at - self.threshold, 0.0) / self.mean_excess
         return np.asarray(np.where(at > self.threshold, 1.0 - self.tail * np.exp(-beyond), below))
 
+    def sf(self, shares: npt.ArrayLike) -> Float64:
+        """P(xi > shares)."""
+        return np.asarray(1.0 - self.cdf(shares))
+
+    def mean_fill_of_tail(self, queue: float, limit: float) -> float:
+        """E[min(limit, (xi - queue)+)] given that xi lies in the tail, in shares."""
+        end = queue + limit
+        certain = min(max(self.threshold - queue, 0.0), limit)
+        if self.mean_excess <= 0.0 or end <= self.threshold:
+            return certain
+        first, last = (max(at - self.threshold, 0.0) / self.mean_excess for at in (queue, end))
+        return certain + self.mean_excess * (math.exp(-first) - math.exp(-last))
+
     def ppf(self, probability: npt.ArrayLike) -> Float64:
         """Smallest v with P(xi <= v) >= probability."""
         at = np.asarray(probability, dtype=np.float64)
@@ -100,11 +113,15 @@ class OutflowFit:
     distance: float
     p_value: float
 
+    @property
+    def spread(self) -> float:
+        """Probability of the law, beside the two atoms."""
+        return 1.0 - self.zero - self.passed
+
     def cdf(self, shares: npt.ArrayLike) -> Float64:
         """P(xi <= shares)."""
         at = np.asarray(shares, dtype=np.float64)
-        spread = 1.0 - self.zero - self.passed
-        return np.asarray(np.where(at >= 0.0, self.zero + spread * self.law.cdf(at), 0.0))
+        return np.asarray(np.where(at >= 0.0, self.zero + self.spread * self.law.cdf(at), 0.0))
 
     def sf(self, shares: npt.ArrayLike) -> Float64:
         """P(xi > shares)."""
@@ -113,8 +130,7 @@ class OutflowFit:
     def ppf(self, probability: npt.ArrayLike) -> Float64:
         """Smallest v with P(xi <= v) >= probability."""
         at = np.asarray(probability, dtype=np.float64)
-        spread = 1.0 - self.zero - self.passed
-        inner = np.clip((at - self.zero) / spread, 0.0, 1.0) if spread > 0.0 else np.zeros_like(at)
+        inner = np.clip((at - self.zero) / self.spread, 0.0, 1.0) if self.spread > 0.0 else np.zeros_like(at)
         finite = np.where(at <= self.zero, 0.0, self.law.ppf(inner))
         return np.asarray(np.where(at > 1.0 - self.passed, np.inf, finite))
 

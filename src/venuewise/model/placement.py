@@ -25,6 +25,7 @@ from venuewise.model.placement_model import (
     by_venue,
     number,
     outflow_sample,
+    whole_number,
 )
 from venuewise.model.placement_solver import solve_placement
 from venuewise.model.robbins_monro import RobbinsMonro
@@ -35,6 +36,9 @@ Method = Literal["sample_average", "closed_form", "robbins_monro"]
 BOX_WORK: Final = 3e7
 MAX_BOXES: Final = 20_000
 """Default budget of branch and bound: boxes x samples x venues, and boxes; about a second."""
+MOST_BOXES: Final = 1_000_000
+MOST_SAMPLES: Final = 10_000_000
+"""What `max_boxes` and `samples` may ask for: memory."""
 SAME_SHARES: Final = 1e-7
 """Fills that miss a size by less than this part of the order are whole: solver rounding, not shortfall."""
 
@@ -207,14 +211,16 @@ def place(
     if method not in get_args(Method):
         raise ConfigError(f"method: expected one of {', '.join(get_args(Method))}, got {method!r}")
     tolerance = number("gap", gap, least=1e-12)
-    if samples < 1:
-        raise ConfigError(f"samples: expected at least 1, got {samples}")
-    start: Float64 | None = None
+    samples = whole_number("samples", samples, 1, MOST_SAMPLES)
+    seed = whole_number("seed", seed, 0, 2**63 - 1)
+    if max_boxes is not None:
+        max_boxes = whole_number("max_boxes", max_boxes, 0, MOST_BOXES)
+    start: npt.ArrayLike | None = None
     if warm_start is not None:
-        start = np.asarray(warm_start.shares if isinstance(warm_start, Placement) else warm_start, np.float64)
+        start = warm_start.shares if isinstance(warm_start, Placement) else warm_start
         model.in_orders(start)
     if method == "closed_form":
-        return _closed_form(model, outflow)
+        return _closed_form(model, outflow, samples, seed)
     drawn = outflow_sample(outflow, model.venues, samples, seed)
     if model.order == 0.0:
         return _describe(model, np.zeros(model.venues + 1), drawn, 0.0, 0.0, method, 0)
@@ -275,6 +281,8 @@ def placement_cost(
     )  # fmt: skip
     if model.order == 0.0:
         raise ConfigError("order: expected more than 0 shares")
+    samples = whole_number("samples", samples, 1, MOST_SAMPLES)
+    seed = whole_number("seed", seed, 0, 2**63 - 1)
     x = model.in_orders(shares)
     if np.any(x < 0.0):
         raise ConfigError("shares: expected numbers of at least 0")
@@ -392,7 +400,7 @@ def _relative(cost: float, bound: float) -> float:
     return (cost - bound) / abs(cost) if cost != 0.0 else float("inf")
 
 
-def _closed_form(model: PlacementModel, outflow: Any) -> Placement:
+def _closed_form(model: PlacementModel, outflow: Any, samples: int, seed: int) -> Placement:
     """Solve for the one venue that may be used."""
     usable = np.flatnonzero(model.cap > 0.0) if model.order > 0 else np.array([0])
     if usable.size != 1:
@@ -405,7 +413,7 @@ def _closed_form(model: PlacementModel, outflow: Any) -> Placement:
     if isinstance(outflow, Sequence) and len(outflow) == model.venues and hasattr(outflow[venue], "ppf"):
         distribution = outflow[venue]
     elif not hasattr(outflow, "ppf"):
-        column = outflow_sample(outflow, model.venues, 1, 0)[:, venue]
+        column = outflow_sample(outflow, model.venues, samples, seed)[:, venue]
         distribution, sampled = column, column.size
     found = single_venue(model, venue, distribution)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -136,11 +137,13 @@ class PlacementModel:
 
     def in_orders(self, shares: npt.ArrayLike) -> Float64:
         """Check a placement given in shares and convert it to units of the order."""
-        x = np.asarray(shares, dtype=np.float64)
+        expected = f"shares: expected {self.venues + 1} finite numbers (market, then each limit order)"
+        try:
+            x = np.asarray(shares, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ConfigError(expected) from None
         if x.shape != (self.venues + 1,) or not np.all(np.isfinite(x)):
-            raise ConfigError(
-                f"shares: expected {self.venues + 1} finite numbers (market, then each limit order)"
-            )
+            raise ConfigError(expected)
         return x / self.order if self.order > 0 else np.zeros_like(x)
 
 
@@ -150,10 +153,19 @@ def number(name: str, value: float, *, least: float = -math.inf) -> float:
         checked = float(value)
     except (TypeError, ValueError):
         raise ConfigError(f"{name}: expected a number, got {value!r}") from None
+    except OverflowError:
+        checked = math.inf
     if not math.isfinite(checked) or checked < least:
         bound = "" if least == -math.inf else f" of at least {least:g}"
         raise ConfigError(f"{name}: expected a finite number{bound}, got {value!r}")
     return checked
+
+
+def whole_number(name: str, value: int, least: int, most: int) -> int:
+    """Check one whole number."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+        raise ConfigError(f"{name}: expected a whole number from {least} to {most:,}, got {value!r}")
+    return int(value)
 
 
 def by_venue(name: str, values: npt.ArrayLike, venues: int, *, least: float = -math.inf) -> Float64:

@@ -29,17 +29,13 @@ if TYPE_CHECKING:
     from venuewise.model.outflow import OutflowSample, estimate_outflow, queues_at
     from venuewise.model.outflow_fit import OutflowFit, fit_outflow
     from venuewise.model.placement import Placement, place, placement_cost
-    from venuewise.model.placement_model import CommonFactorOutflow
+    from venuewise.model.placement_model import CommonFactorOutflow, placement_model
+    from venuewise.model.robbins_monro import RobbinsMonro
     from venuewise.report.result import BacktestResult
     from venuewise.research.grid import Grid
     from venuewise.simulation.state import Frictions
     from venuewise.strategies.base import ChildOrder, ParentOrder, Strategy
     from venuewise.strategies.builtin import BestAsk, Static, Twap, Vwap
-
-from venuewise.model.allocation import Allocation, Allocations, allocate, allocate_many
-from venuewise.model.cost import CostModel
-
-__all__ = ["Allocation", "Allocations", "CostModel", "allocate", "allocate_many"]
 
 __version__ = "0.1.0"
 
@@ -64,6 +60,7 @@ __all__ = [
     "Placement",
     "Quality",
     "Quotes",
+    "RobbinsMonro",
     "Static",
     "Strategy",
     "Twap",
@@ -83,6 +80,7 @@ __all__ = [
     "load_venues",
     "place",
     "placement_cost",
+    "placement_model",
     "queues_at",
     "read",
 ]
@@ -102,7 +100,8 @@ _HOMES = {
     "model.outflow": ("OutflowSample", "estimate_outflow", "queues_at"),
     "model.outflow_fit": ("OutflowFit", "fit_outflow"),
     "model.placement": ("Placement", "place", "placement_cost"),
-    "model.placement_model": ("CommonFactorOutflow",),
+    "model.placement_model": ("CommonFactorOutflow", "placement_model"),
+    "model.robbins_monro": ("RobbinsMonro",),
     "report.result": ("BacktestResult",),
     "research.grid": ("Grid",),
     "simulation.state": ("Frictions",),

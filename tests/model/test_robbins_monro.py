@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import venuewise as vw
 from tests.model.placement_references import baseline
-from venuewise.model.placement import checked_model, place
+from venuewise.errors import ConfigError
+from venuewise.model.placement import place
 from venuewise.model.robbins_monro import RobbinsMonro
 
 
@@ -45,21 +47,8 @@ def test_its_distance_to_the_certified_optimum_is_reported() -> None:
 
 def test_a_stream_of_observations_ends_where_one_batch_does() -> None:
     case = baseline(200, 2, 500.0)
-    model = checked_model(
-        case.order,
-        0.02,
-        0.003,
-        case.rebate,
-        0.0,
-        case.queue,
-        0.0005,
-        0.05,
-        0.05,
-        None,
-        False,
-        "penalise",
-        "buy",
-    )
+    costs = {name: value for name, value in case.arguments.items() if name != "outflow"}
+    model = vw.placement_model(case.order, **costs)
     whole, stream = RobbinsMonro(model, steps=200), RobbinsMonro(model, steps=200)
     assert stream.placement == pytest.approx(np.full(3, 500 / 3))
     whole.update(case.outflow)
@@ -76,3 +65,15 @@ def test_a_warm_start_is_where_it_begins() -> None:
         for start in ([100.0, 20.0, 20.0], [100.0, 30.0, 30.0])
     )
     assert far.limit[0] - near.limit[0] == pytest.approx(10.0)
+
+
+def test_a_stream_refuses_what_it_cannot_follow() -> None:
+    case = baseline(2, 2, 500.0)
+    costs = {name: value for name, value in case.arguments.items() if name != "outflow"}
+    with pytest.raises(ConfigError, match="robbins_monro follows the penalised cost"):
+        RobbinsMonro(vw.placement_model(500, overfill="cancel", **costs))
+    stream = RobbinsMonro(vw.placement_model(500, **costs))
+    for bad in ([1.0, 2.0, 3.0], [[1.0], [2.0]], [1.0, -1.0], [np.nan, 1.0], ["a", "b"]):
+        with pytest.raises(ConfigError, match="outflow: expected"):
+            stream.update(bad)
+    assert stream.observations == 0

@@ -22,9 +22,9 @@ from venuewise.model.placement_model import (
     Overfill,
     PlacementModel,
     Side,
-    by_venue,
     number,
     outflow_sample,
+    placement_model,
     whole_number,
 )
 from venuewise.model.placement_solver import solve_placement
@@ -204,9 +204,10 @@ def place(
     >>> round(p.market), round(p.limit[0]), p.gap < 1e-6
     (783, 217, True)
     """
-    model = checked_model(
-        order, half_spread, taker_fee, rebate, adverse_selection, queue, theta, lambda_under, lambda_over,
-        cap, send_at_least, overfill, side,
+    model = placement_model(
+        order, half_spread=half_spread, taker_fee=taker_fee, rebate=rebate, queue=queue, theta=theta,
+        lambda_under=lambda_under, lambda_over=lambda_over, adverse_selection=adverse_selection, cap=cap,
+        send_at_least=send_at_least, overfill=overfill, side=side,
     )  # fmt: skip
     if method not in get_args(Method):
         raise ConfigError(f"method: expected one of {', '.join(get_args(Method))}, got {method!r}")
@@ -227,10 +228,6 @@ def place(
     excess = model.excess(drawn)
     solve_from = np.zeros(model.venues + 1) if start is None else model.in_orders(start)
     if method == "robbins_monro":
-        if overfill != "penalise":
-            raise ConfigError("robbins_monro follows the penalised cost: use overfill penalise")
-        if send_at_least:
-            raise ConfigError("robbins_monro knows bounds only: send_at_least needs method sample_average")
         stream = RobbinsMonro(model, steps=drawn.shape[0], start=start)
         stream.update(drawn)
         solve_from = model.in_orders(stream.placement)
@@ -275,9 +272,10 @@ def placement_cost(
     ConfigError
         As `place` does.
     """
-    model = checked_model(
-        order, half_spread, taker_fee, rebate, adverse_selection, queue, theta, lambda_under, lambda_over,
-        None, False, overfill, "buy",
+    model = placement_model(
+        order, half_spread=half_spread, taker_fee=taker_fee, rebate=rebate, queue=queue, theta=theta,
+        lambda_under=lambda_under, lambda_over=lambda_over, adverse_selection=adverse_selection,
+        overfill=overfill,
     )  # fmt: skip
     if model.order == 0.0:
         raise ConfigError("order: expected more than 0 shares")
@@ -288,51 +286,6 @@ def placement_cost(
         raise ConfigError("shares: expected numbers of at least 0")
     drawn = outflow_sample(outflow, model.venues, samples, seed)
     return sample_cost(model, model.excess(drawn), x) * model.order
-
-
-def checked_model(
-    order: float,
-    half_spread: float,
-    taker_fee: float | Sequence[float],
-    rebate: npt.ArrayLike,
-    adverse_selection: npt.ArrayLike,
-    queue: npt.ArrayLike,
-    theta: float,
-    lambda_under: float,
-    lambda_over: float,
-    cap: npt.ArrayLike | None,
-    send_at_least: bool,
-    overfill: Overfill,
-    side: Side,
-) -> PlacementModel:
-    """Check the arguments of `place` and gather them."""
-    venues = np.size(np.asarray(queue, dtype=object))
-    if venues < 1:
-        raise ConfigError("queue: expected one number for each venue, got none")
-    if overfill not in get_args(Overfill):
-        raise ConfigError(f"overfill: expected one of {', '.join(get_args(Overfill))}, got {overfill!r}")
-    if side not in get_args(Side):
-        raise ConfigError(f"side: expected one of {', '.join(get_args(Side))}, got {side!r}")
-    shares = number("order", order, least=0.0)
-    fees = by_venue("taker_fee", taker_fee, np.size(np.asarray(taker_fee, dtype=object)))
-    if fees.size == 0:
-        raise ConfigError("taker_fee: expected at least one number")
-    caps = np.full(venues, shares) if cap is None else by_venue("cap", cap, venues, least=0.0)
-    return PlacementModel(
-        order=shares,
-        half_spread=number("half_spread", half_spread, least=0.0),
-        taker_fee=float(fees.min()),
-        rebate=by_venue("rebate", rebate, venues),
-        adverse_selection=by_venue("adverse_selection", adverse_selection, venues),
-        queue=by_venue("queue", queue, venues, least=0.0),
-        theta=number("theta", theta, least=0.0),
-        lambda_under=number("lambda_under", lambda_under, least=0.0),
-        lambda_over=number("lambda_over", lambda_over, least=0.0),
-        cap=caps,
-        send_at_least=send_at_least,
-        overfill=overfill,
-        side=side,
-    )
 
 
 def sample_cost(model: PlacementModel, excess: Float64, x: Float64) -> float:

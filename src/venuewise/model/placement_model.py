@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Literal, Protocol, cast, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -145,6 +145,58 @@ class PlacementModel:
         if x.shape != (self.venues + 1,) or not np.all(np.isfinite(x)):
             raise ConfigError(expected)
         return x / self.order if self.order > 0 else np.zeros_like(x)
+
+
+def placement_model(
+    order: float,
+    *,
+    half_spread: float,
+    taker_fee: float | Sequence[float],
+    rebate: npt.ArrayLike,
+    queue: npt.ArrayLike,
+    lambda_under: float,
+    lambda_over: float,
+    theta: float = 0.0,
+    adverse_selection: npt.ArrayLike = 0.0,
+    cap: npt.ArrayLike | None = None,
+    send_at_least: bool = False,
+    overfill: Overfill = "penalise",
+    side: Side = "buy",
+) -> PlacementModel:
+    """Check and gather what a placement is decided on; the parameters are those of `place`.
+
+    Raises
+    ------
+    ConfigError
+        If a number is missing, not finite or out of its range.
+    """
+    venues = np.size(np.asarray(queue, dtype=object))
+    if venues < 1:
+        raise ConfigError("queue: expected one number for each venue, got none")
+    if overfill not in get_args(Overfill):
+        raise ConfigError(f"overfill: expected one of {', '.join(get_args(Overfill))}, got {overfill!r}")
+    if side not in get_args(Side):
+        raise ConfigError(f"side: expected one of {', '.join(get_args(Side))}, got {side!r}")
+    shares = number("order", order, least=0.0)
+    fees = by_venue("taker_fee", taker_fee, np.size(np.asarray(taker_fee, dtype=object)))
+    if fees.size == 0:
+        raise ConfigError("taker_fee: expected at least one number")
+    caps = np.full(venues, shares) if cap is None else by_venue("cap", cap, venues, least=0.0)
+    return PlacementModel(
+        order=shares,
+        half_spread=number("half_spread", half_spread, least=0.0),
+        taker_fee=float(fees.min()),
+        rebate=by_venue("rebate", rebate, venues),
+        adverse_selection=by_venue("adverse_selection", adverse_selection, venues),
+        queue=by_venue("queue", queue, venues, least=0.0),
+        theta=number("theta", theta, least=0.0),
+        lambda_under=number("lambda_under", lambda_under, least=0.0),
+        lambda_over=number("lambda_over", lambda_over, least=0.0),
+        cap=caps,
+        send_at_least=send_at_least,
+        overfill=overfill,
+        side=side,
+    )
 
 
 def number(name: str, value: float, *, least: float = -math.inf) -> float:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from venuewise._jit import kernel
-from venuewise.model.placement_model import PlacementModel
+from venuewise.errors import ConfigError
+from venuewise.model.placement_model import PlacementModel, outflow_sample, whole_number
 
 Float64 = npt.NDArray[np.float64]
 
@@ -53,11 +54,33 @@ class RobbinsMonro:
         squared bounds of the subgradient.
     start : array_like, shape (K + 1,), optional
         First iterate (M, L_1, ..., L_K) in shares; S / (K + 1) each if not given.
+
+    Raises
+    ------
+    ConfigError
+        If the model cancels orders in time or requires that the order is sent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import venuewise as vw
+    >>> model = vw.placement_model(1000, half_spread=0.02, taker_fee=0.003, rebate=0.002, queue=[2000, 2000],
+    ...                            theta=0.0005, lambda_under=0.05, lambda_over=0.05)
+    >>> stream = vw.RobbinsMonro(model, steps=1000)
+    >>> for observed in np.random.default_rng(7).poisson(2200, (1000, 2)):
+    ...     stream.update(observed)
+    >>> stream.observations, bool(abs(stream.placement.sum() - 1000) < 150)
+    (1000, True)
     """
 
     def __init__(
         self, model: PlacementModel, *, steps: int = 1000, start: npt.ArrayLike | None = None
     ) -> None:
+        if model.overfill != "penalise":
+            raise ConfigError("robbins_monro follows the penalised cost: use overfill penalise")
+        if model.send_at_least:
+            raise ConfigError("robbins_monro knows bounds only: send_at_least needs method sample_average")
+        steps = whole_number("steps", steps, 1, 2**63 - 1)
         self._model = model
         self._gain, self._prices, self._high = model.gain, model.prices, model.bounds
         venues = self._gain.size
@@ -71,8 +94,14 @@ class RobbinsMonro:
         self.observations = 0
 
     def update(self, outflow: npt.ArrayLike) -> None:
-        """Take one step for each row of outflows, shape (n, K) or (K,), in shares."""
-        rows = np.atleast_2d(np.asarray(outflow, dtype=np.float64))
+        """Take one step for each row of outflows, shape (n, K) or (K,), in shares.
+
+        Raises
+        ------
+        ConfigError
+            If the shape is another, or a number is negative or NaN.
+        """
+        rows = outflow_sample(np.atleast_2d(np.asarray(outflow)), self._model.venues, 1, 0)
         excess = self._model.excess(rows)
         take_steps(excess, self._gain, self._prices, self._high, self._size, self._iterate, self._total)
         self.observations += rows.shape[0]

@@ -1,7 +1,8 @@
 """Queue outflows estimated from a day of data: what passed, and which distributions fit.
 
-Reads market data files, or generates a day if none is given; measures the outflow of every venue over a horizon;
-fits four laws to each venue and draws the observed distribution beside the fitted ones. Run
+Reads market data files, or generates a day if none is given; measures the outflow of every venue over a horizon, and
+what resting orders lost to the mid after their fills; fits four laws to each venue and draws the observed
+distribution beside the fitted ones. Run
 `python -m examples.outflow [FILE...] [--horizon=60s] [--out=outflow.png] [--quick]`.
 """
 
@@ -13,13 +14,18 @@ from pathlib import Path
 from typing import Final, get_args
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 import venuewise as vw
 from venuewise.model.outflow_fit import Family
 
+Float64 = npt.NDArray[np.float64]
+
 COLOURS: Final = {"poisson": "#999999", "exponential": "#2f8f4e", "gamma": "#d1661a", "empirical": "#0b6fb8"}
 MOST_PANELS: Final = 4
+DELAYS: Final = ("1s", "10s")
+"""When the mid is looked at again after a fill."""
 
 
 def fits_by_venue(sample: vw.OutflowSample) -> list[dict[str, vw.OutflowFit]]:
@@ -30,20 +36,30 @@ def fits_by_venue(sample: vw.OutflowSample) -> list[dict[str, vw.OutflowFit]]:
     ]
 
 
-def table(sample: vw.OutflowSample, fits: list[dict[str, vw.OutflowFit]], names: Sequence[str]) -> list[str]:
-    """Say what was measured and how well each law fits."""
+def table(
+    sample: vw.OutflowSample,
+    fits: list[dict[str, vw.OutflowFit]],
+    names: Sequence[str],
+    lost: dict[str, Float64],
+) -> list[str]:
+    """Say what was measured, what fills lost to the mid after each delay, and how well each law fits."""
     lines = []
     for k, name in enumerate(names):
         lines.append(
-            f"{name}: {len(sample)} windows of {sample.horizon / 1e9:g} s, queue {sample.queue[:, k].mean():.0f}, "
-            f"executed {sample.executed[:, k].mean():.1f}, cancelled ahead {sample.cancelled[:, k].mean():.1f}, "
-            f"behind {sample.behind[:, k].mean():.1f} shares on average; went through our price in "
-            f"{100 * sample.passed[:, k].mean():.0f} %, left us behind in {100 * sample.away[:, k].mean():.0f} %"
+            f"{name}: {len(sample)} windows of {sample.horizon / 1e9:g} s, {np.mean(sample.passed[:, k]):.0%} went "
+            f"through our price, {np.mean(sample.away[:, k]):.0%} left us behind"
         )
+        lines.append(
+            f"  mean shares: queue {sample.queue[:, k].mean():.1f}, executed {sample.executed[:, k].mean():.1f}, "
+            f"cancelled ahead {sample.cancelled[:, k].mean():.1f}, behind {sample.behind[:, k].mean():.1f}"
+        )
+        delays = ", ".join(f"{100 * values[k]:.3f} after {delay}" for delay, values in lost.items())
+        lines.append(f"  fills lost to the mid, cents a share: {delays}")
         for family, fit in fits[k].items():
             parameters = ", ".join(f"{key} {value:.4g}" for key, value in fit.parameters.items())
+            aic = "" if np.isnan(fit.aic) else f"AIC {fit.aic:.1f}, "
             lines.append(
-                f"  {family:11s} {parameters}; P(0) {fit.zero:.2f}; AIC {fit.aic:.1f}; "
+                f"  {family:11s} {parameters}; P(0) {fit.zero:.2f}; {aic}"
                 f"distance {fit.distance:.3f}, p = {fit.p_value:.3f}"
             )
     return lines
@@ -101,7 +117,8 @@ def main(arguments: Sequence[str]) -> None:
     sample = vw.estimate_outflow(events, horizon=horizon)
     names = [venue.name for venue in vw.load_venues().resolve(events.publishers)]
     fits = fits_by_venue(sample)
-    print("\n".join(table(sample, fits, names)))
+    lost = {delay: vw.adverse_selection(events, delay=delay) for delay in DELAYS}
+    print("\n".join(table(sample, fits, names, lost)))
     out = Path(options.get("out", "outflow.png"))
     kind = "generated data" if events.synthetic else ", ".join(Path(source).name for source in events.source)
     plot(

@@ -164,7 +164,7 @@ def plot(panels: list[Study], booked: dict[str, Study], file: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the studies, draw them, and print the largest gap that any solution has left."""
+    """Run the studies, draw them, and print both ends and the middle of each."""
     quick = "--quick" in arguments
     names = [argument for argument in arguments if not argument.startswith("--")]
     file = Path(names[0] if names else "sensitivity.png")
@@ -173,9 +173,21 @@ def main(arguments: Sequence[str]) -> None:
     booked = overbooking_by_weight(samples, 3 if quick else 9)
     plot(panels, booked, file)
     for study in panels:
-        print(f"{study.title}: largest gap {max(p.gap for p in study.placements):.0e}")
+        print(f"{study.title}; largest gap {max(p.gap for p in study.placements):.0e}")
+        for i in (0, points // 2, points - 1):
+            print(
+                f"  {study.axis} {study.values[i]:g}: M {study.market()[i]:.1f}, L_1 {study.limit(0)[i]:.1f}, "
+                f"L_2 {study.limit(1)[i]:.1f} % of S"
+            )
     gap = max(p.gap for study in booked.values() for p in study.placements)
-    print(f"Overbooking: largest gap {gap:.0e}\n{file}")
+    print(f"Overbooking; largest gap {gap:.0e}")
+    for name, study in booked.items():
+        extra, middle = study.overbooking(), len(study.values) // 2
+        print(
+            f"  {name}: {extra[0]:.0f} % beyond S when outflows are independent, {extra[middle]:.0f} % at weight "
+            f"{study.values[middle]:g}, {extra[-1]:.0f} % when they are the same"
+        )
+    print(file)
 
 
 if __name__ == "__main__":

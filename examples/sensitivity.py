@@ -126,6 +126,18 @@ def overbooking_by_weight(samples: int = 2000, points: int = 9) -> dict[str, Stu
     return found
 
 
+def overbooking_lines(booked: dict[str, Study]) -> list[str]:
+    """Say how much is overbooked at both ends and in the middle."""
+    lines = []
+    for name, study in booked.items():
+        extra, middle = study.overbooking(), len(study.values) // 2
+        lines.append(
+            f"  {name}: {extra[0]:.0f} % beyond S when outflows are independent, {extra[middle]:.0f} % at weight "
+            f"{study.values[middle]:g}, {extra[-1]:.0f} % when they are the same"
+        )
+    return lines
+
+
 def plot(panels: list[Study], booked: dict[str, Study], file: Path) -> None:
     """Draw all studies on one page."""
     figure = Figure(figsize=(13, 7.4), layout="constrained")
@@ -181,12 +193,7 @@ def main(arguments: Sequence[str]) -> None:
             )
     gap = max(p.gap for study in booked.values() for p in study.placements)
     print(f"Overbooking; largest gap {gap:.0e}")
-    for name, study in booked.items():
-        extra, middle = study.overbooking(), len(study.values) // 2
-        print(
-            f"  {name}: {extra[0]:.0f} % beyond S when outflows are independent, {extra[middle]:.0f} % at weight "
-            f"{study.values[middle]:g}, {extra[-1]:.0f} % when they are the same"
-        )
+    print("\n".join(overbooking_lines(booked)))
     print(file)
 
 

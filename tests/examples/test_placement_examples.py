@@ -9,6 +9,7 @@ import pytest
 
 from examples import outflow, sensitivity
 
+PAGE = Path(__file__).parents[2] / "docs" / "model.md"
 PNG = b"\x89PNG\r\n"
 
 
@@ -56,3 +57,22 @@ def test_the_outflow_page_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert "NASDAQ: " in said
     assert said.count("gamma") == 2
+
+
+def test_the_documentation_shows_the_overbooking_that_is_printed() -> None:
+    text = PAGE.read_text()
+    lines = sensitivity.overbooking_lines(sensitivity.overbooking_by_weight())
+    assert len(lines) == 4
+    for line in lines:
+        assert line.strip() in text
+
+
+def test_the_documentation_shows_what_the_real_day_gives(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outflow.main([str(real_data / "aapl_xnas_20241021_mbp10.csv"), f"--out={tmp_path / 'outflow.png'}"])
+    printed = capsys.readouterr().out.splitlines()[:-1]
+    assert len(printed) == 7
+    text = PAGE.read_text()
+    for line in printed:
+        assert line in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,6 +102,20 @@ def test_market_data_supply_outflow_queue_spread_and_fees(tmp_path: Path) -> Non
     assert [(entry["venue"], entry["queue"]) for entry in chosen["venues"]] == [("BYX", 40)]
     sold = decide({**request, "side": "sell"})
     assert [entry["queue"] for entry in sold["venues"]] == vw.queues_at(events, at, side="sell").tolist()
+
+
+def test_the_requests_that_the_documentation_shows_are_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "model.md").read_text()
+    given, estimated = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    decision = decide(json.loads(given))
+    assert [entry["venue"] for entry in decision["venues"]] == ["XNAS", "BATS"]
+    monkeypatch.chdir(tmp_path)
+    vw.generate(venues=2, duration="60s", seed=3).to_csv("day.csv")
+    decision = decide(json.loads(estimated))
+    assert decision["estimate"]["windows"] >= 2
+    assert decision["certificate"]["within_gap"]
 
 
 def refused(**change: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.model.placement_references import Float64, Instance, baseline, highs, mean_cost, varied
+from venuewise._jit import kernel
 from venuewise.model.branch_and_bound import branch_and_bound
 from venuewise.model.placement import place, placement_cost
 from venuewise.model.placement_kernels import (
@@ -21,6 +22,7 @@ from venuewise.model.placement_kernels import (
     relax,
     relaxed_cost,
 )
+from venuewise.model.placement_solver import solve_placement
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -169,6 +171,16 @@ def test_five_venues_and_two_hundred_samples_are_solved_to_a_millionth() -> None
     assert placed.boxes > 100
 
 
+@pytest.mark.parametrize("seed", [163, 247, 595, 1395])
+def test_the_hardest_of_thousands_of_random_instances_are_solved_to_a_millionth(seed: int) -> None:
+    case = varied(seed, 2 + seed % 4, 200)
+    assert case.outflow.shape == (200, 5)
+    placed = place(case.order, **case.arguments)
+    assert not placed.convex
+    assert placed.gap <= 1e-6
+    assert placed.boxes > 2000
+
+
 def test_an_exhausted_budget_is_reported_as_a_gap() -> None:
     case = baseline(200, 5, 1000.0)
     placed = place(case.order, max_boxes=3, **case.arguments)
@@ -202,6 +214,26 @@ def test_no_random_placement_costs_less_than_the_lower_bound(seed: int, venues: 
         nearby = np.clip(placed.shares + rng.normal(0.0, 0.02 * case.order, venues + 1), 0.0, case.order)
         for candidate in (shares, nearby):
             assert placement_cost(candidate, case.order, **case.arguments) >= placed.lower_bound - 1e-9
+
+
+@kernel
+def cheapest(excess: Float64, gain: Float64, prices: Float64, orders: Float64, shares: Float64) -> None:
+    high = np.ones(gain.size + 1)
+    x = np.zeros(high.size)
+    for i in range(orders.size):
+        solve_placement(excess / orders[i], gain, prices, high, False, True, 1e-6, 1000, i > 0, x)
+        shares[i] = x * orders[i]
+
+
+def test_other_kernels_can_solve_placements_one_after_the_other() -> None:
+    case = baseline(100, 2, 1.0)
+    excess, gain, _, prices = in_kernel_units(case)
+    orders = np.array([500.0, 520.0, 1000.0])
+    shares = np.empty((3, 3))
+    cheapest(excess, gain, prices, orders, shares)
+    for order, found in zip(orders, shares, strict=True):
+        placed = place(order, **case.arguments)
+        assert placement_cost(found, order, **case.arguments) == pytest.approx(placed.cost, rel=2.1e-6)
 
 
 def test_the_same_call_gives_the_same_bits() -> None:

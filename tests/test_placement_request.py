@@ -100,6 +100,8 @@ def test_market_data_supply_outflow_queue_spread_and_fees(tmp_path: Path) -> Non
     assert chosen["estimate"]["half_spread"] == 0.01
     assert chosen["estimate"]["rebate"] == [0.001]
     assert [(entry["venue"], entry["queue"]) for entry in chosen["venues"]] == [("BYX", 40)]
+    estimate = {**request["outflow"], "time_of_day": "15s"}
+    assert 2 <= decide({**request, "outflow": estimate})["estimate"]["windows"] < len(known)
     sold = decide({**request, "side": "sell"})
     assert [entry["queue"] for entry in sold["venues"]] == vw.queues_at(events, at, side="sell").tolist()
 

@@ -53,6 +53,7 @@ class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     horizon: str | float = "60s"
     every: str | float | None = None
     lookback: str | float | None = None
+    time_of_day: str | float | None = None
     window: str | None = None
     symbol: str | None = None
     passing: Passing = "trade"
@@ -206,7 +207,7 @@ def _from_data(request: PlacementRequest, estimate: Estimate) -> dict[str, Any]:
     at = int(events.ts[-1])
     sample = estimate_outflow(
         events, horizon=estimate.horizon, every=estimate.every, side=request.side, passing=estimate.passing
-    ).known_at(at, lookback=estimate.lookback)
+    ).known_at(at, lookback=estimate.lookback, time_of_day=estimate.time_of_day)
     if len(sample) < FEWEST_WINDOWS:
         raise ConfigError(
             f"request: $.outflow: {len(sample)} windows of {estimate.horizon} with quotes at all venues are too "

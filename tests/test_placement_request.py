@@ -102,6 +102,14 @@ def test_market_data_supply_outflow_queue_spread_and_fees(tmp_path: Path) -> Non
     assert [(entry["venue"], entry["queue"]) for entry in chosen["venues"]] == [("BYX", 40)]
     estimate = {**request["outflow"], "time_of_day": "15s"}
     assert 2 <= decide({**request, "outflow": estimate})["estimate"]["windows"] < len(known)
+    lost = vw.adverse_selection(events, delay="500ms").tolist()
+    estimate = {**request["outflow"], "adverse_after": "500ms"}
+    measured = decide({**request, "outflow": estimate})
+    assert decision["estimate"]["adverse_selection"] == [0.0, 0.0]
+    assert measured["estimate"]["adverse_selection"] == lost
+    told = [{"venue": 2}, {"venue": 6, "adverse_selection": 0.01}]
+    partly = decide({**request, "outflow": estimate, "venues": told})
+    assert partly["estimate"]["adverse_selection"] == [lost[0], 0.01]
     sold = decide({**request, "side": "sell"})
     assert [entry["queue"] for entry in sold["venues"]] == vw.queues_at(events, at, side="sell").tolist()
 
@@ -198,6 +206,7 @@ def test_what_is_wrong_is_told_with_its_path(request_: dict[str, Any], message: 
             {"outflow": {"horizon": "10m"}},
             "$.outflow: 0 windows of 10m with quotes at all venues are too few",
         ),
+        ({"outflow": {"adverse_after": "1h"}}, "no trade at NASDAQ shows its adverse selection: give it"),
     ],
 )
 def test_market_data_that_do_not_match_are_refused(

@@ -20,6 +20,7 @@ from venuewise.data.events import PRICE_SCALE, UNDEFINED_PRICE, Events
 from venuewise.data.reader import read
 from venuewise.errors import ConfigError
 from venuewise.market.venues import load_venues
+from venuewise.model.markout import adverse_selection
 from venuewise.model.outflow import OutflowSample, Passing, estimate_outflow, one_symbol, queues_at
 from venuewise.model.placement import Method, Placement, place
 from venuewise.model.placement_model import Overfill, Side
@@ -47,7 +48,10 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Market data to estimate outflows from; the decision is made at the last row read."""
+    """Market data to estimate outflows from; the decision is made at the last row read.
+
+    With `adverse_after`, a delay, adverse selection is measured too where a venue does not give it.
+    """
 
     file: str | tuple[str, ...]
     horizon: str | float = "60s"
@@ -57,6 +61,7 @@ class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window: str | None = None
     symbol: str | None = None
     passing: Passing = "trade"
+    adverse_after: str | float | None = None
 
 
 class VenueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +70,7 @@ class VenueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     venue: str | int
     queue: float | None = None
     rebate: float | None = None
-    adverse_selection: float = 0.0
+    adverse_selection: float | None = None
     cap: float | None = None
     outflow: tuple[float, ...] | Distribution | None = None
 
@@ -147,7 +152,7 @@ def decide_placement(request: PlacementRequest) -> dict[str, Any]:
         outflow=outflow,
         half_spread=request.half_spread,
         taker_fee=request.taker_fee,
-        adverse_selection=[venue.adverse_selection for venue in request.venues],
+        adverse_selection=[venue.adverse_selection or 0.0 for venue in request.venues],
         cap=_caps(request, request.venues),
     )
     queues = [float(venue.queue or 0.0) for venue in request.venues]
@@ -227,6 +232,7 @@ def _from_data(request: PlacementRequest, estimate: Estimate) -> dict[str, Any]:
     rebate = [
         known[k].maker_rebate_dollars if venue.rebate is None else venue.rebate for k, venue in chosen.items()
     ]
+    adverse = _adverse(estimate, request.side, events, chosen, [venue.name for venue in known])
     placed = _place(
         request,
         queue=queue,
@@ -234,12 +240,12 @@ def _from_data(request: PlacementRequest, estimate: Estimate) -> dict[str, Any]:
         outflow=sample.outflow[:, list(chosen)],
         half_spread=half_spread,
         taker_fee=taker_fee,
-        adverse_selection=[venue.adverse_selection for venue in chosen.values()],
+        adverse_selection=adverse,
         cap=_caps(request, tuple(chosen.values())),
     )
     decision = _decision(request, placed, [known[k].name for k in chosen], queue)
     decision["estimate"] = _estimate(
-        estimate, files, sample, list(chosen), at, half_spread, taker_fee, rebate
+        estimate, files, sample, list(chosen), at, half_spread, taker_fee, rebate, adverse
     )
     decision["estimate"]["synthetic"] = events.synthetic
     return decision
@@ -266,6 +272,24 @@ def _chosen(
             )
         chosen[found[0]] = venue
     return chosen
+
+
+def _adverse(
+    estimate: Estimate, side: Side, events: Events, chosen: dict[int, VenueRequest], names: list[str]
+) -> list[float]:
+    """Return what fills lose to the mid by venue: as given, or measured if that is wanted, or nothing."""
+    measured = np.zeros(len(names))
+    if estimate.adverse_after is not None:
+        measured = adverse_selection(events, delay=estimate.adverse_after, side=side)
+    found = []
+    for k, venue in chosen.items():
+        lost = float(measured[k]) if venue.adverse_selection is None else venue.adverse_selection
+        if math.isnan(lost):
+            raise ConfigError(
+                f"request: no trade at {names[k]} shows its adverse selection: give it, or leave out adverse_after"
+            )
+        found.append(lost)
+    return found
 
 
 def _half_spread(events: Events) -> float:
@@ -357,6 +381,7 @@ def _estimate(
     half_spread: float,
     taker_fee: float,
     rebate: list[float],
+    adverse: list[float],
 ) -> dict[str, Any]:
     """Say what was estimated, and from what."""
     return {
@@ -369,6 +394,7 @@ def _estimate(
         "half_spread": half_spread,
         "taker_fee": taker_fee,
         "rebate": rebate,
+        "adverse_selection": adverse,
         "mean_executed": sample.executed[:, venues].mean(axis=0).tolist(),
         "mean_cancelled_ahead": sample.cancelled[:, venues].mean(axis=0).tolist(),
         "passed": sample.passed[:, venues].mean(axis=0).tolist(),

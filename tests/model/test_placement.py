@@ -292,6 +292,7 @@ def test_nothing_to_trade_costs_nothing() -> None:
         ({"warm_start": [1.0]}, "shares: expected 3 finite numbers"),
         ({"gap": 0.0}, "gap: expected"),
         ({"warm_start": "near"}, "shares: expected 3 finite numbers"),
+        ({"order": 1e-320}, "order: expected 0 or at least 1e-06 shares"),
         ({"order": 10**400}, "order: expected a finite number of at least 0"),
         ({"samples": 0}, "samples: expected a whole number from 1 to 10,000,000, got 0"),
         ({"samples": 1.5}, "samples: expected a whole number"),

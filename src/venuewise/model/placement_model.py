@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Literal, Protocol, cast, get_args, runtime_checkable
+from typing import Final, Literal, Protocol, cast, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from venuewise.errors import ConfigError
 Float64 = npt.NDArray[np.float64]
 Side = Literal["buy", "sell"]
 Overfill = Literal["penalise", "cancel"]
+
+LEAST_ORDER: Final = 1e-6
+"""Shares; outflows are divided by the order."""
 
 
 @runtime_checkable
@@ -178,6 +181,8 @@ def placement_model(
     if side not in get_args(Side):
         raise ConfigError(f"side: expected one of {', '.join(get_args(Side))}, got {side!r}")
     shares = number("order", order, least=0.0)
+    if 0.0 < shares < LEAST_ORDER:
+        raise ConfigError(f"order: expected 0 or at least {LEAST_ORDER:g} shares, got {shares:g}")
     fees = by_venue("taker_fee", taker_fee, np.size(np.asarray(taker_fee, dtype=object)))
     if fees.size == 0:
         raise ConfigError("taker_fee: expected at least one number")

@@ -24,7 +24,7 @@ POD: dict[str, Any] = MANIFESTS["statefulset.yaml"]["spec"]["template"]
 CONTAINER: dict[str, Any] = POD["spec"]["containers"][0]
 TASK = json.loads((ROOT / "deploy" / "aws" / "router-task.json").read_text())
 ECS: dict[str, Any] = TASK["containerDefinitions"][0]
-PAGES = ("README.md", "docs/kafka.md", "docs/deployment.md", "compose.yaml")
+PAGES = ("README.md", "docs/kafka.md", "docs/router.md", "docs/deployment.md", "compose.yaml")
 
 # A line of a page or comment that runs the program: by its name, by its path, or as the image's entry point.
 _RUN = re.compile(

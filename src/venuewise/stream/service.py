@@ -38,6 +38,8 @@ COMMIT_SECONDS: Final = 30.0
 OUTAGE_SECONDS: Final = 300.0
 """How long the service waits for a broker that has gone away, before it gives up."""
 NOTED_SECONDS: Final = 10.0
+UNKNOWN_MEMBER: Final = (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID, KafkaError._STATE)
+"""Errors of a consumer that the group has given up: those of a call, and of calls after it."""
 ROLES: Final = ("orders", "fills", "children", "market")
 """Order in which the inputs of one poll are processed."""
 
@@ -247,7 +249,7 @@ class Service:
                 began = time.monotonic()
                 committed = bool(messages) and self._transact(messages)
             except KafkaException as failure:
-                if failure.args[0].code() not in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID):
+                if failure.args[0].code() not in UNKNOWN_MEMBER:
                     raise
                 self._join_again()
                 continue

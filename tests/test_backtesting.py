@@ -88,6 +88,44 @@ def test_the_choice_does_not_depend_on_the_later_part(day: Events) -> None:
     assert first.outcomes["best_ask"][0].cash != second.outcomes["best_ask"][0].cash
 
 
+def test_orders_in_whose_time_nothing_happens_are_left_out_and_counted() -> None:
+    seconds = [*range(10), *range(40, 60)]
+    book = [[(1001, 500 + s)] for s in seconds]
+    events = events_of([s * 10**9 for s in seconds], [0] * 30, book, [[(999, 10)]] * 30)
+    found = vw.backtest(events, order_size=10, start="every:5s", horizon="4s", split=0.0)
+    evaluation = found.to_dict()["evaluation"]
+    assert evaluation["quoted_on"]["parent_orders"] == 6  # type: ignore[index]
+    assert evaluation["quoted_on"]["without_quotes"] == 6  # type: ignore[index]
+    assert len(found.comparison.outcomes["twap"]) == len(found.comparison.quoted_on) == 6
+
+
+def test_data_of_several_days_are_tuned_on_one_and_quoted_on_the_other() -> None:
+    day = 86_400 * 10**9
+    times = [d * day + s * 10**9 for d in range(2) for s in range(120)]
+    book = [[(1001 + i % 3, 500 + i)] for i in range(240)]
+    events = events_of(times, [0] * 240, book, [[(999, 10)]] * 240)
+    first = int(events.ts[0])
+    for start in ("first", "every:10s"):
+        comparison = vw.backtest(events, order_size=10, start=start).comparison
+        assert all(first <= o.begin < o.end <= first + 119 * 10**9 for o in comparison.tuned_on)
+        assert all(first + day <= o.begin < o.end <= first + day + 119 * 10**9 for o in comparison.quoted_on)
+
+
+def test_savings_count_the_shares_that_a_strategy_leaves_open() -> None:
+    # The router waits, the dear shares are gone: it fills less, cheaply, and must not win by that.
+    ask = [[(1001, 50), (1002, 50)], [(1000, 10)], []]
+    events = events_of([0, 10**9, 2 * 10**9], [0] * 3, ask, [[(999, 10)], [(999, 10)], []])
+    grid = "lambda_under=0.009,lambda_over=0,theta_queue=0"
+    found = vw.backtest(events, order_size=60, grid=grid, split=0.0).to_dict()
+    assert found["optimized"]["shares_open"] > found["baselines"]["best_ask"]["shares_open"]  # type: ignore[index]
+    assert found["optimized"]["avg_fill_px"] < found["baselines"]["best_ask"]["avg_fill_px"]  # type: ignore[index]
+    assert found["savings_vs_baselines_bps"]["best_ask"] < 0  # type: ignore[index]
+    assert found["optimized"]["total_cost"] > found["baselines"]["best_ask"]["total_cost"]  # type: ignore[index]
+    orders = found["parent_orders"]
+    assert orders["all_fill_the_same"] is False  # type: ignore[index]
+    assert orders["savings_bps"]["best_ask"]["mean"] < 0  # type: ignore[index]
+
+
 def test_same_seed_same_bytes_whatever_the_number_of_workers(day: Events, tmp_path: Path) -> None:
     texts, pictures = set(), set()
     frictions = vw.Frictions(latency_ms=1.0, adverse_probability=0.3)

@@ -296,3 +296,55 @@ def test_luck_is_uniform_and_depends_on_seed_row_and_venue() -> None:
 def test_frictions_that_make_no_sense_are_refused(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=name):
         Frictions(**{name: value})  # type: ignore[arg-type]
+
+
+class Fills:
+    """Takes so many shares at once, and nothing after that."""
+
+    def __init__(self, shares: int) -> None:
+        self.name, self.shares = f"fills {shares}", shares
+
+    def decide(self, quotes: Quotes, order: ParentOrder, now: int) -> list[ChildOrder]:
+        wanted = self.shares if order.open == order.quantity else 0
+        return [ChildOrder(0, wanted, int(quotes.price[0, 0]))]
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize(
+    "frictions", [None, Frictions(slippage_bps=50.0, adverse_probability=1.0, adverse_left=1.0)]
+)
+def test_leaving_shares_open_never_looks_cheaper_than_filling_them(
+    side: str, frictions: Frictions | None
+) -> None:
+    ask, bid = [(1001, 60), (1010, 40)], [(999, 60), (990, 40)]
+    events = events_of([0, 1], [0, 0], [ask, []], [bid, []])
+    eager = work(events, Fills(100), quantity=100, side=side, depth=2, frictions=frictions)
+    lazy = work(events, Fills(10), quantity=100, side=side, depth=2, frictions=frictions)
+    assert (eager.filled, lazy.filled, lazy.open) == (60, 10, 90)
+    assert lazy.open_price == eager.open_price
+    assert lazy.cost_bps > eager.cost_bps
+
+
+def test_shares_left_open_are_valued_at_the_worst_price_shown_and_the_dearest_fee() -> None:
+    events = events_of([0, 1], [0, 1], [[(1001, 60), (1010, 40)], [(1004, 5)]], [[(999, 9)]] * 2)
+    outcome = work(events, BestAsk(), quantity=1000)
+    assert (outcome.filled, outcome.open) == (105, 895)
+    assert outcome.open_price == 1010 * TICK + max(FEES[:2])
+    assert outcome.cash_of_all == outcome.cash + 895 * outcome.open_price
+    assert work(events, BestAsk(), quantity=1000, side="sell").open_price == 999 * TICK - max(FEES[:2])
+
+
+def test_an_order_may_live_on_quotes_that_stood_before_it() -> None:
+    events = events_of([0, 5, 6], [0, 1, 1], [[(1001, 60)], [], []], [[(999, 9)]] * 3)
+    fee = np.array(FEES[:2], np.int64)
+    market = market_of(events, "buy", fee, fee)
+    task = make_task(market, "buy", 10, START + 5, START + 6)
+    assert run(market, task, BestAsk(), Frictions().conditions(0), 1).filled == 10
+
+
+def test_waiting_for_the_end_is_no_way_around_adverse_moves() -> None:
+    events = events_of([0], [0], [[(1000, 100)]], [[(999, 5)]])
+    unlucky = Frictions(adverse_probability=1.0, adverse_move_bps=10.0, adverse_left=0.8)
+    outcome = work(events, Static(lambda_under=0.0, theta_queue=0.0), quantity=100, frictions=unlucky)
+    assert (outcome.swept, outcome.open) == (80, 20)
+    assert outcome.fills[:, FILL_PRICE].tolist() == [1001 * TICK]

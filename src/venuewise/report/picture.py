@@ -39,7 +39,6 @@ def draw(comparison: Comparison, summary: dict[str, Any]) -> bytes:
                 position, mean, yerr=[[max(mean - low, 0)], [max(high - mean, 0)]],
                 color="#222222", capsize=5, linewidth=1.2, zorder=3,
             )  # fmt: skip
-    single = {"optimized": summary["optimized"], **summary["baselines"], **summary.get("strategies", {})}
     above.axhline(0, color="#222222", linewidth=0.8)
     single = {"optimized": summary["optimized"], **summary["baselines"], **summary.get("strategies", {})}
     labels = [f"{name}\n{costs[name]['mean']:.2f} bps\n${single[name]['total_cost']:,.2f}" for name in names]

@@ -87,21 +87,23 @@ def summarise(comparison: Comparison) -> dict[str, object]:
     return result
 
 
-def savings_bps(optimised: Outcome, other: Outcome) -> float | None:
-    """Return what the router saved in basis points of the other's average price; None without fills.
+def savings_bps(optimised: Outcome, other: Outcome) -> float:
+    """Return what the router saved in basis points of the other's average price.
 
-    1e4 (other - optimised) / other for a buy, the mirror image for a sell; prices with fees.
+    1e4 (other - optimised) / other for a buy, the mirror image for a sell; averages over the whole order, with
+    fees, shares left open at `Outcome.open_price`: filling less must not look like saving.
     """
-    if not optimised.filled or not other.filled:
-        return None
-    ours, theirs = optimised.cash / optimised.filled, other.cash / other.filled
+    ours, theirs = optimised.cash_of_all / optimised.quantity, other.cash_of_all / other.quantity
     saved = theirs - ours if optimised.side == "buy" else ours - theirs
     return 1e4 * saved / theirs
 
 
 def _figures(run: Outcome, penalties: Parameters) -> dict[str, object]:
-    """Return the classic figures of one order. `total_cost` adds the model's penalty for shares left open."""
-    spent = run.cash if run.side == "buy" else -run.cash
+    """Return the classic figures of one order.
+
+    `total_cost` has the shares left open at their worst price and adds the model's penalty for them.
+    """
+    spent = run.cash_of_all if run.side == "buy" else -run.cash_of_all
     penalty = (penalties.lambda_under + penalties.theta_queue) * run.open
     return {
         "total_cash": dollars(run.cash),
@@ -110,6 +112,7 @@ def _figures(run: Outcome, penalties: Parameters) -> dict[str, object]:
         "shares_filled": run.filled,
         "total_fill": run.filled,
         "shares_open": run.open,
+        "open_shares_valued_at": dollars(run.open_price) if run.open else None,
         "shares_bought_at_end": run.swept,
         "fees": dollars(run.fees),
         "avg_price_without_fees": dollars(run.notional / run.filled) if run.filled else None,
@@ -118,8 +121,13 @@ def _figures(run: Outcome, penalties: Parameters) -> dict[str, object]:
     }
 
 
-def _span(orders: Sequence[Span]) -> dict[str, object]:
-    return {"from": iso(orders[0].begin), "to": iso(orders[-1].end), "parent_orders": len(orders)}
+def _span(orders: Sequence[Span], left_out: int) -> dict[str, object]:
+    return {
+        "from": iso(orders[0].begin),
+        "to": iso(orders[-1].end),
+        "parent_orders": len(orders),
+        "without_quotes": left_out,
+    }
 
 
 def _evaluation(comparison: Comparison) -> dict[str, object]:
@@ -127,8 +135,8 @@ def _evaluation(comparison: Comparison) -> dict[str, object]:
     return {
         "mode": "out_of_sample" if split else "in_sample",
         "split": split,
-        "tuned_on": _span(comparison.tuned_on),
-        "quoted_on": _span(comparison.quoted_on),
+        "tuned_on": _span(comparison.tuned_on, comparison.without_quotes[0]),
+        "quoted_on": _span(comparison.quoted_on, comparison.without_quotes[1]),
     }
 
 
@@ -147,6 +155,9 @@ def _parent_orders(comparison: Comparison, others: Sequence[str]) -> dict[str, o
 
     return {
         "n": len(orders),
+        "all_fill_the_same": all(
+            len({run.filled for run in runs}) == 1 for runs in zip(*outcomes.values(), strict=True)
+        ),
         "horizon_seconds": (orders[0].end - orders[0].begin) / NS_PER_SECOND,
         "every_seconds": None if settings.schedule.every is None else settings.schedule.every / NS_PER_SECOND,
         "bootstrap": {"draws": settings.bootstrap, "block": min(block, len(orders)), "level": 0.95},

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import venuewise as vw
+from tests.command import call
 from tests.markets import events_of
 from venuewise.data.events import Events
 from venuewise.errors import ConfigError
@@ -249,12 +248,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file where a directory is wanted")
     with pytest.raises(ConfigError, match="cannot be written"):
         write_whole(tmp_path / "taken" / "file.json", b"{}")
-
-
-def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "venuewise", *arguments], cwd=cwd, capture_output=True, text=True, check=False
-    )
 
 
 def test_backtest_command_prints_the_json_it_saves(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import contextlib
 import datetime as dt
 import gzip
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import venuewise as vw
+from tests.command import call
 from tests.data.files import NS, metadata, record, row, rows, text, write
 
 HEADER = text([row()]).split("\n")[0]
@@ -269,10 +268,7 @@ def test_a_parquet_file_without_the_columns_is_refused(tmp_path: Path) -> None:
 def test_the_command_line_ends_with_one_line_and_exit_code_2(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(CONTENTS[name][0])
-    done = subprocess.run(
-        [sys.executable, "-m", "venuewise", "inspect", str(path)],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2] / "src",
-    )  # fmt: skip
+    done = call("inspect", str(path), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"venuewise: {path}")
     assert CONTENTS[name][1] in done.stderr

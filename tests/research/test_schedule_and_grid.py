@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,7 +114,7 @@ def test_a_short_session_is_passed_over_by_orders_that_need_longer() -> None:
 
 
 def test_more_orders_than_anyone_can_mean_are_refused() -> None:
-    with pytest.raises(ConfigError, match="start: found .* orders"):
+    with pytest.raises(ConfigError, match=r"start: found .* orders"):
         Schedule(1, 1).orders([Span(0, 3600 * SECOND)])
 
 

@@ -1,0 +1,19 @@
+"""The command line as users start it: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+
+def call(*arguments: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `venuewise` on the sources of this tree, whatever is installed."""
+    return subprocess.run(
+        [sys.executable, "-m", "venuewise", *arguments],
+        cwd=cwd, input=stdin, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )  # fmt: skip

@@ -220,10 +220,24 @@ def test_one_venue_is_widened_on_request_and_every_result_says_so(real_data: Pat
         ({"start": "now"}, "start"),
         ({"grid": "lambda=2"}, "grid"),
         ({"window": "13:00-14:00"}, "window"),
-        ({"bootstrap": 0}, "bootstrap"),
+        ({"bootstrap": 0}, "bootstrap: found 0; expected a number from 1 to 1000000"),
+        ({"bootstrap": 10**9}, "bootstrap"),
         ({"workers": -1}, "workers"),
         ({"max_age_ms": -1.0}, "max_age_ms"),
+        ({"max_age_ms": 1e18}, "max_age_ms"),
+        ({"max_age_ms": float("nan")}, "max_age_ms"),
         ({"seed": -1}, "seed"),
+        ({"order_size": 2**70}, "order_size: found .*; expected a number from 1 to 9223372036854775807"),
+        ({"order_size": 10**15}, "money stays exact"),
+        ({"slice_seconds": 0.0}, "slice_seconds"),
+        ({"slice_seconds": float("inf")}, "slice_seconds"),
+        ({"grid": ""}, "grid"),
+        ({"grid": "lambda_under=0.1,"}, "grid"),
+        ({"grid": "lambda_under=nan"}, "grid lambda_under"),
+        ({"split": float("nan")}, "split"),
+        ({"start": "every:0s"}, "start: a duration"),
+        ({"start": "every:1ns"}, "start: found .* orders"),
+        ({"horizon": "-1s"}, "horizon: cannot understand"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_in_one_line(
@@ -241,13 +255,23 @@ def test_several_symbols_need_a_choice() -> None:
     assert vw.backtest(events, order_size=100, symbol="MSFT").to_dict()["order"]["symbol"] == "MSFT"  # type: ignore[index]
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "new" / "file.json"
-    assert write_whole(target, b"{}").read_bytes() == b"{}"
-    assert [p.name for p in target.parent.iterdir()] == ["file.json"]
-    (tmp_path / "taken").write_text("a file where a directory is wanted")
+def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    assert write_whole({folder / "a": b"{}", folder / "b": b"1"}) == (folder / "a", folder / "b")
+    assert sorted(p.name for p in folder.iterdir()) == ["a", "b"]
+    assert (folder / "a").read_bytes() == b"{}"
     with pytest.raises(ConfigError, match="cannot be written"):
-        write_whole(tmp_path / "taken" / "file.json", b"{}")
+        write_whole({folder / "a" / "file.json": b"{}"})
+    (folder / "directory").mkdir()
+    with pytest.raises(ConfigError, match="directory: cannot be written"):
+        write_whole({folder / "c": b"2", folder / "directory": b"3"})
+    assert sorted(p.name for p in folder.iterdir()) == ["a", "b", "directory"]
+
+
+def test_names_that_fonts_and_formulas_trip_over_are_drawn_as_they_are(tmp_path: Path) -> None:
+    events = vw.generate(venues=2, duration="5s", seed=1)
+    odd = Events(**{**{name: getattr(events, name) for name in events.__slots__}, "symbols": ("$x^$\x80株",)})
+    assert vw.backtest(odd, order_size=10).plot(tmp_path / "x.png").stat().st_size > 10_000
 
 
 def test_backtest_command_prints_the_json_it_saves(tmp_path: Path) -> None:
@@ -272,6 +296,9 @@ def test_backtest_command_prints_the_json_it_saves(tmp_path: Path) -> None:
         ["backtest", "nothing.csv", "--order-size", "many"],
         ["backtest", "nothing.csv", "--fill", "some"],
         ["backtest", "nothing.csv", "--colour", "red"],
+        ["demo", "--order-size", "0"],
+        ["demo", "--side", "hold"],
+        ["demo", "--seed", "-1"],
         ["generate", "x.csv", "--duration", "soon"],
         ["venues", "--fees", "nothing.toml"],
         ["frobnicate"],
@@ -283,3 +310,11 @@ def test_bad_usage_ends_with_one_line_and_exit_code_2(arguments: list[str], tmp_
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_result_that_cannot_be_printed_ends_with_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = call("venues", cwd=tmp_path, stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == "venuewise: standard output: cannot be written: No space left on device\n"

@@ -260,6 +260,8 @@ def test_a_parquet_file_without_the_columns_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "day.parquet"
     pl.DataFrame({"price": [1.0]}).write_parquet(path)
     assert "expected also publisher_id, ts_event, ask_px_00, ask_sz_00" in complaint(path)
+    pl.DataFrame({"colour": ["red"]}).write_parquet(path)
+    assert "found no column of market data; expected publisher_id, ts_event" in complaint(path)
 
 
 @pytest.mark.parametrize(

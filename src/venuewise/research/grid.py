@@ -63,7 +63,7 @@ class Grid:
         ConfigError
         """
         values: dict[str, tuple[float, ...]] = {}
-        for part in filter(None, (piece.strip() for piece in text.split(","))):
+        for part in (piece.strip() for piece in text.split(",")):
             name, _, spec = part.partition("=")
             pieces = spec.split(":")
             try:

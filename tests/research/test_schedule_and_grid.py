@@ -102,6 +102,13 @@ def test_no_order_is_held_over_a_silence_of_more_than_an_hour() -> None:
     assert Schedule.parse(None, None).orders(sessions) == [sessions[0]]
 
 
+def test_a_moment_by_itself_is_no_session_unless_there_is_no_other() -> None:
+    hours = 3600 * SECOND
+    assert sessions_of(np.array([0, 2 * hours, 2 * hours + 9, 5 * hours])) == [Span(2 * hours, 2 * hours + 9)]
+    assert sessions_of(np.array([0, 2 * hours])) == [Span(0, 0), Span(2 * hours, 2 * hours)]
+    assert sessions_of(np.array([7, 7])) == [Span(7, 7)]
+
+
 def test_a_part_that_begins_at_night_has_its_first_order_in_the_morning() -> None:
     sessions = [Span(0, 10), Span(100, 110)]
     assert within(sessions, Span(51, 110)) == [Span(100, 110)]

@@ -105,7 +105,6 @@ def compare(
     max_age = None if settings.max_age_ms is None else round(settings.max_age_ms * NS_PER_MS)
     market = market_of(events, settings.side, taker_fee, maker_rebate, max_age)
     conditions = settings.frictions.conditions(settings.seed)
-    train, test = split_span(Span(int(market.ts[0]), int(market.ts[-1])), settings.split)
     compared = baselines(settings.slice_seconds)
     taken_names = {"optimized", *(strategy.name for strategy in compared)}
     for strategy in extra:
@@ -114,6 +113,7 @@ def compare(
         taken_names.add(strategy.name)
 
     sessions = sessions_of(market.ts)
+    train, test = split_span(Span(sessions[0].begin, sessions[-1].end), settings.split)
     planned = [settings.schedule.orders(within(sessions, part)) for part in (train, test)]
     candidates = list(settings.grid)
     quoted = 1 + len(compared) + len(extra)

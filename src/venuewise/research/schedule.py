@@ -113,10 +113,14 @@ def _duration(option: str, text: str) -> int:
 
 
 def sessions_of(ts: Int64) -> list[Span]:
-    """Cut the sorted times of all rows (ns) where nothing happens for over an hour."""
+    """Cut the sorted times of all rows (ns) where nothing happens for over an hour.
+
+    A session of a single moment, such as the clear of all books at night, is none, unless there is no other.
+    """
     breaks = np.flatnonzero(np.diff(ts) > SESSION_GAP)
     firsts, lasts = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(ts) - 1]])
-    return [Span(int(ts[first]), int(ts[last])) for first, last in zip(firsts, lasts, strict=True)]
+    spans = [Span(int(ts[first]), int(ts[last])) for first, last in zip(firsts, lasts, strict=True)]
+    return [span for span in spans if span.begin < span.end] or spans
 
 
 def within(sessions: Sequence[Span], part: Span) -> list[Span]:

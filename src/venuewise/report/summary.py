@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
 
 from venuewise import __version__
 from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE
+from venuewise.data.reader import iso
 from venuewise.market.venues import Venue
 from venuewise.research.bootstrap import block_bootstrap
 from venuewise.research.comparison import Comparison
@@ -22,12 +22,6 @@ from venuewise.simulation.state import FILL_FEES, FILL_LEVEL, FILL_PRICE, FILL_S
 BASELINES = ("best_ask", "twap", "vwap")
 FEWEST_BLOCKS = 4
 """An interval wants at least so many blocks of orders that do not overlap; below that it would be far too narrow."""
-
-
-def iso(nanoseconds: int) -> str:
-    """Return nanoseconds UTC as ISO-8601 with all nine decimals."""
-    whole, rest = divmod(int(nanoseconds), NS_PER_SECOND)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
 def dollars(amount: float) -> float:

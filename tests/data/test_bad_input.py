@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import gzip
 import io
+import os
 from pathlib import Path
 
 import polars as pl
@@ -275,6 +276,15 @@ def test_the_command_line_ends_with_one_line_and_exit_code_2(tmp_path: Path, nam
     assert done.stderr.startswith(f"venuewise: {path}")
     assert CONTENTS[name][1] in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_names_that_are_no_text_or_no_line_are_told_in_one_line(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"odd\xff.csv")
+    write(odd, rows(2))
+    assert vw.read(odd).source == (f"{tmp_path}/odd\\xff.csv",)
+    assert call("inspect", str(odd), cwd=tmp_path).returncode == 0
+    done = call("inspect", "two\nlines.csv", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
 DBN = metadata("mbp-1", mappings=[("AAPL", dt.date(2024, 8, 1), dt.date(2024, 8, 2), "38")]) + b"".join(

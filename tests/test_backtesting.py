@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from tests.markets import events_of
 from venuewise.data.events import Events
 from venuewise.errors import ConfigError
 from venuewise.report.files import write_whole
-from venuewise.report.summary import summarise
+from venuewise.report.summary import savings_bps, summarise
 from venuewise.simulation.state import FILL_SHARES
 
 CENTS = "lambda_under=0.002:0.026:5,lambda_over=0.02,theta_queue=0"
+TOP = 10**12
 FIGURES = {"total_cash", "avg_fill_px", "total_cost", "shares_filled", "total_fill"}
 
 
@@ -114,15 +116,30 @@ def test_savings_count_the_shares_that_a_strategy_leaves_open() -> None:
     # The router waits, the dear shares are gone: it fills less, cheaply, and must not win by that.
     ask = [[(1001, 50), (1002, 50)], [(1000, 10)], []]
     events = events_of([0, 10**9, 2 * 10**9], [0] * 3, ask, [[(999, 10)], [(999, 10)], []])
-    grid = "lambda_under=0.009,lambda_over=0,theta_queue=0"
+    grid = "lambda_under=0.005,lambda_over=0.5,theta_queue=0.004"
     found = vw.backtest(events, order_size=60, grid=grid, split=0.0).to_dict()
     assert found["optimized"]["shares_open"] > found["baselines"]["best_ask"]["shares_open"]  # type: ignore[index]
     assert found["optimized"]["avg_fill_px"] < found["baselines"]["best_ask"]["avg_fill_px"]  # type: ignore[index]
     assert found["savings_vs_baselines_bps"]["best_ask"] < 0  # type: ignore[index]
     assert found["optimized"]["total_cost"] > found["baselines"]["best_ask"]["total_cost"]  # type: ignore[index]
+    for sign, side, data in ((1, "buy", events), (-1, "sell", mirrored(events))):
+        ours: Any = vw.backtest(data, order_size=60, side=side, grid=grid, split=0.0).to_dict()["optimized"]  # type: ignore[arg-type]
+        value = ours["total_cash"] + ours["shares_open"] * ours["open_shares_valued_at"]
+        assert ours["total_cost"] == pytest.approx(sign * value + 0.009 * ours["shares_open"], abs=1e-6)
     orders = found["parent_orders"]
     assert orders["all_fill_the_same"] is False  # type: ignore[index]
     assert orders["savings_bps"]["best_ask"]["mean"] < 0  # type: ignore[index]
+
+
+def test_tuning_prefers_to_fill_the_order_over_spending_less() -> None:
+    ask = [[(1001, 50)], [(1000, 10)], []]
+    events = events_of([0, 10**9, 2 * 10**9], [0] * 3, ask, [[(999, 10)], [(999, 10)], []])
+    grid = "lambda_under=0.009:1:2,lambda_over=0,theta_queue=0"  # the first waits, and 50 shares stay open
+    for side, data in (("buy", events), ("sell", mirrored(events))):
+        found = vw.backtest(data, order_size=60, side=side, grid=grid, split=0.0).to_dict()  # type: ignore[arg-type]
+        assert found["best_parameters"]["lambda_under"] == 1.0  # type: ignore[index]
+        assert found["identification"]["tied"] == 1  # type: ignore[index]
+        assert found["optimized"]["shares_open"] == 0  # type: ignore[index]
 
 
 def test_same_seed_same_bytes_whatever_the_number_of_workers(day: Events, tmp_path: Path) -> None:
@@ -137,17 +154,21 @@ def test_same_seed_same_bytes_whatever_the_number_of_workers(day: Events, tmp_pa
     assert len(texts) == len(pictures) == 1
 
 
-def test_sell_is_the_mirror_image_of_buy(day: Events) -> None:
-    top = 10**12
-    flipped = Events(
+def mirrored(day: Events) -> Events:
+    """Swap the sides of a market about 500 dollars: selling in it is what buying was."""
+    return Events(
         **{
             **{name: getattr(day, name) for name in day.__slots__},
-            "bid_px": np.where(day.ask_sz > 0, top - day.ask_px, day.ask_px),
-            "ask_px": np.where(day.bid_sz > 0, top - day.bid_px, day.bid_px),
+            "bid_px": np.where(day.ask_sz > 0, TOP - day.ask_px, day.ask_px),
+            "ask_px": np.where(day.bid_sz > 0, TOP - day.bid_px, day.bid_px),
             "bid_sz": day.ask_sz,
             "ask_sz": day.bid_sz,
         }
     )
+
+
+def test_sell_is_the_mirror_image_of_buy(day: Events) -> None:
+    flipped = mirrored(day)
     arguments = {"order_size": 900, "grid": CENTS, "split": 0.0, "slice_seconds": 5.0}
     buy = vw.backtest(day, side="buy", **arguments).comparison  # type: ignore[arg-type]
     sell = vw.backtest(flipped, side="sell", **arguments).comparison  # type: ignore[arg-type]
@@ -156,8 +177,12 @@ def test_sell_is_the_mirror_image_of_buy(day: Events) -> None:
         mirror = sell.outcomes[name][0]
         assert runs[0].filled == mirror.filled
         assert runs[0].fees == mirror.fees
-        assert runs[0].notional == top * mirror.filled - mirror.notional
+        assert runs[0].notional == TOP * mirror.filled - mirror.notional
         assert runs[0].shortfall == pytest.approx(mirror.shortfall, abs=1e3)
+        saved = savings_bps(buy.outcomes["optimized"][0], runs[0]) * runs[0].cash_of_all
+        mirror_saved = savings_bps(sell.outcomes["optimized"][0], mirror) * mirror.cash_of_all
+        assert saved == pytest.approx(mirror_saved, abs=1e-6 * abs(runs[0].cash_of_all))
+    assert savings_bps(sell.outcomes["optimized"][0], sell.outcomes["vwap"][0]) != 0
 
 
 class Patient:

@@ -152,9 +152,7 @@ def apply_row(market: Market, state: State, row: int, refill_on_any_change: bool
     """Let a row replace its venue's book."""
     venue = market.venue[row]
     if market.clears[row]:
-        state.taken[venue, :] = 0
-        state.touched[venue] = 0
-        state.row_of[venue] = NO_ROW
+        state.row_of[venue] = NO_ROW  # what we took there is forgotten with the next row: no level stands
         return
     if state.touched[venue]:
         carry_taken(market, state, venue, row, refill_on_any_change)

@@ -131,6 +131,22 @@ def test_savings_count_the_shares_that_a_strategy_leaves_open() -> None:
     assert orders["savings_bps"]["best_ask"]["mean"] < 0  # type: ignore[index]
 
 
+def test_too_few_orders_that_do_not_overlap_get_no_interval(day: Events) -> None:
+    for horizon, blocks in (("5s", 25 / 5), ("8s", 22 / 8)):
+        found: Any = vw.backtest(day, order_size=100, start="every:1s", horizon=horizon).to_dict()
+        orders = found["parent_orders"]
+        assert orders["n"] / orders["bootstrap"]["block"] == blocks
+        assert (orders["savings_bps"]["twap"]["interval_95"] is None) == (blocks < 4)
+        assert orders["savings_bps"]["twap"]["mean"] is not None
+
+
+def test_a_tie_is_no_order_won() -> None:
+    seconds = range(20)
+    events = events_of([s * 10**9 for s in seconds], [0] * 20, [[(1001, 500)]] * 20, [[(999, 10)]] * 20)
+    found: Any = vw.backtest(events, order_size=10, start="every:2s", horizon="2s").to_dict()
+    assert found["parent_orders"]["savings_bps"]["best_ask"]["share_of_orders_won"] == 0.0
+
+
 def test_tuning_prefers_to_fill_the_order_over_spending_less() -> None:
     ask = [[(1001, 50)], [(1000, 10)], []]
     events = events_of([0, 10**9, 2 * 10**9], [0] * 3, ask, [[(999, 10)], [(999, 10)], []])

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from venuewise.errors import ConfigError
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file under a temporary name beside its place, then rename it.
+def write_whole(contents: Mapping[Path, bytes]) -> tuple[Path, ...]:
+    """Write files under temporary names beside their places, and rename them once all of them are written.
 
     Raises
     ------
     ConfigError
-        If its directory cannot be made or written.
+        If a directory cannot be made or written; then none of the files is there.
     """
-    temporary: str | None = None
+    temporary: dict[Path, Path] = {}
+    at = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        for at, content in contents.items():
+            if at.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            at.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=f".{at.name}.", dir=at.parent)
+            temporary[at] = Path(name)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary[at].chmod(0o666 & ~umask)
+        for at, part in temporary.items():
+            part.replace(at)
     except OSError as error:
-        if temporary is not None:
+        raise ConfigError(f"{at}: cannot be written: {error.strerror or error}") from None
+    finally:
+        for left in temporary.values():
             with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
-    return path
+                left.unlink(missing_ok=True)
+    return tuple(contents)

@@ -102,7 +102,7 @@ def serve(kind: str, bootstrap: str, topic: str, out: str, limit: str, instance:
         settings, wiring, Echo if kind == "echo" else what_if, group=f"{out}.group", instance=instance,
         metrics=Metrics(),
     )  # fmt: skip
-    service.run(StopRequest(), limit=int(limit) or None, idle_exit=4.0 if limit == "0" else 30.0)
+    service.run(StopRequest(), limit=int(limit) or None, idle_exit=10.0 if limit == "0" else 30.0)
     memory = service.resident or (0,)
     marks = [memory[int((len(memory) - 1) * share)] for share in (0.1, 0.25, 0.5, 0.75, 1.0)]
     print(json.dumps({"began": service.began, "ended": service.ended, "done": service.done, "kb": marks}))

@@ -187,6 +187,7 @@ class Service:
                 preferred={
                     "auto.offset.reset": "earliest",
                     "session.timeout.ms": 10_000,
+                    "heartbeat.interval.ms": 1_000,  # a rebalance is heard of with a heartbeat
                     "queued.max.messages.kbytes": 16_384,
                     "fetch.wait.max.ms": 5,
                 },

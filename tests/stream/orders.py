@@ -29,7 +29,11 @@ def venues(seed: int = 0, **frictions: Any) -> VenueSim:
 
 def request(kind: str = "new", **fields: Any) -> bytes:
     """Return a request; a new order unless told otherwise."""
-    new = {"symbol": "TEST", "side": "buy", "quantity": 100, "end": 2**61} if kind == "new" else {"symbol": "TEST"}
+    new = (
+        {"symbol": "TEST", "side": "buy", "quantity": 100, "end": 2**61}
+        if kind == "new"
+        else {"symbol": "TEST"}
+    )
     return msgspec.json.encode({"type": kind, "id": "a"} | new | fields)
 
 

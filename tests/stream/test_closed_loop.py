@@ -99,7 +99,9 @@ def test_the_loop_is_the_backtest(
     if start >= end:
         return
     try:
-        expected = backtested(events, strategy, side, quantity, start, end, depth, Frictions(**frictions), seed)  # type: ignore[arg-type]
+        expected = backtested(
+            events, strategy, side, quantity, start, end, depth, Frictions(**frictions), seed
+        )  # type: ignore[arg-type]
     except vw.ConfigError:  # nothing to trade with
         return
     loop = ClosedLoop(

@@ -40,7 +40,7 @@ class ClosedLoop:
         """
         first, rows = 0, len(events)
         while first < rows:
-            last = min(first + (1 if self.router.orders else IDLE_ROWS), rows)
+            last = min(first + (1 if self.router.ledger.orders else IDLE_ROWS), rows)
             part = events.take(slice(first, last))
             yield from self._exchange(self.router.route(part, events.synthetic))
             yield from self._exchange(self._answered(self.venues.route(part)))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
 from venuewise.errors import AccountingError
 from venuewise.strategies import Strategy
-from venuewise.stream.order_messages import ChildOrder, NewOrder, Report, Status, dollars, nano
+from venuewise.stream.order_messages import ChildOrder, Fill, NewOrder, Report, Status, dollars, nano
 
 Stage = Literal["working", "ending", "swept", "cancelling"]
 """What happens once nothing is in flight: more decisions, the end, the close after a sweep, the cancellation."""
@@ -70,6 +70,21 @@ class Child(msgspec.Struct):
     def rest(self) -> int:
         """Shares that the venue has not answered for."""
         return self.order.quantity - self.filled
+
+    def misfit(self, fill: Fill) -> str | None:
+        """Return why a fill cannot be one of this child order's, None if it can."""
+        order = self.order
+        if (fill.symbol, fill.venue_id) != (order.symbol, order.venue_id):
+            return f"child order {order.id}: expected {order.symbol!r} at venue {order.venue_id}"
+        if fill.cumulative < self.filled + fill.shares:
+            return f"child order {order.id}: {self.filled} shares are filled already: this fill is applied"
+        if fill.cumulative > self.filled + fill.shares:
+            return (
+                f"child order {order.id}: {self.filled} shares are filled: a fill before this one is missing"
+            )
+        if fill.shares > self.rest:
+            return f"child order {order.id}: found {fill.shares} shares; {self.rest} are on their way"
+        return None
 
 
 @dataclass(slots=True)
@@ -146,7 +161,3 @@ def accept(order: NewOrder, number: int, start: int | None, end: int) -> Parent:
     """Return the state of a new order."""
     limit = None if order.limit_price is None else nano(order.limit_price, "limit_price")
     return Parent(order, number, order.quantity, order.quantity, limit, start, end)
-
-
-read_parent: Final = msgspec.json.Decoder(Parent).decode
-read_child_state: Final = msgspec.json.Decoder(Child).decode

@@ -14,22 +14,14 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
-from venuewise.data.events import UNDEFINED_PRICE, Events
+from venuewise.data.events import Events
 from venuewise.data.reader import iso
 from venuewise.errors import ConfigError
-from venuewise.market.book import Quotes
 from venuewise.market.venues import VenueTable
-from venuewise.simulation.kernels import sweep
 from venuewise.simulation.state import (
-    FILL_PRICE,
-    FILL_SHARES,
-    FILL_VENUE,
-    FILLS,
     NS_PER_MS,
     Frictions,
-    new_state,
 )
-from venuewise.strategies import ParentOrder
 from venuewise.stream import order_messages as messages
 from venuewise.stream.codec import MAX_LEVELS, SYNTHETIC_HEADER, Decoder
 from venuewise.stream.desk import (
@@ -38,13 +30,13 @@ from venuewise.stream.desk import (
     OrderLine,
     OrdersDecision,
     OrdersRefusal,
-    within_limit,
 )
-from venuewise.stream.ladder import SIDES, quote_of
+from venuewise.stream.ladder import quote_of
+from venuewise.stream.order_choices import ask_strategy, choose_sweep
+from venuewise.stream.order_ledger import KINDS, Ledger
 from venuewise.stream.order_messages import (
     Cancel,
     ChildOrder,
-    Fill,
     NewOrder,
     Replace,
     dollars,
@@ -55,17 +47,12 @@ from venuewise.stream.parent_state import (
     Child,
     Working,
     accept,
-    read_child_state,
-    read_parent,
     rejection,
 )
-from venuewise.stream.processing import DeadLetter, Incoming, Outgoing, Processed
+from venuewise.stream.processing import DeadLetter, Incoming, Processed
 
 MOST_IN_FLIGHT: Final = 10_000
 """Child orders of one parent on their way at once; beyond them it waits for fills."""
-CLOSED_KEPT: Final = 10_000
-"""Closed orders of a partition whose ids are remembered, so that they are not used again."""
-_NOTE: Final = 200
 END_OF_TIME: Final = np.iinfo(np.int64).max
 
 
@@ -108,16 +95,8 @@ class Parents:
         self.max_age = None if settings.max_age_ms is None else round(settings.max_age_ms * NS_PER_MS)
         self.decoder = Decoder(MAX_LEVELS)
         self.desks: dict[str, Desk] = {}
-        self.orders: dict[str, Working] = {}
-        self.children: dict[str, Working] = {}
-        self.closed: dict[str, str] = {}
-        self._numbers = self._closings = 0
-        self._outputs: list[Outgoing] = []
-        self._counts: dict[str, float] = {}
-        self._touched: dict[str, Working] = {}
-        self._changed: dict[bytes, bytes | None] = {}
-        self._stale: set[str] = set()
-        self._stale_children: dict[str, Working] = {}
+        self.ledger = Ledger()
+        self._stale: dict[str, Desk] = {}
 
     def process(self, role: str, incoming: Sequence[Incoming]) -> Processed:
         """Take in messages of one input: "orders", "fills" or "market"."""
@@ -137,7 +116,7 @@ class Parents:
             problem = self._request(message) if role == "orders" else self._fill(message)
             if problem is not None:
                 dead.append(DeadLetter(index, problem))
-        return self._processed(dead)
+        return self.ledger.hand_over(dead)
 
     def route(self, events: Events, synthetic: Sequence[bool] | bool) -> Processed:
         """Take in rows of market data, in order."""
@@ -149,7 +128,7 @@ class Parents:
         for desk in present.values():
             if desk.held is not None:  # its arrays are the batch's: keep the row, not the batch
                 desk.held = desk.held.copied()
-        return self._processed([])
+        return self.ledger.hand_over([])
 
     def close(self) -> Processed:
         """End of all data, as a file has one: complete the last updates, and end every order."""
@@ -158,55 +137,40 @@ class Parents:
                 desk.take_in()
                 self._decide(desk)
             self._end(desk, END_OF_TIME)
-        return self._processed([])
+        return self.ledger.hand_over([])
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         """Return the state entries that changed since the last call."""
-        for symbol in self._stale:
-            desk = self.desks[symbol]
-            self._changed[f"symbol|{symbol}".encode()] = desk.save()
-            for publisher in desk.changed:
-                self._changed[f"book|{symbol}|{publisher}".encode()] = desk.ladder.entry(publisher)
+        changed: list[tuple[bytes, bytes | None]] = []
+        for symbol, desk in self._stale.items():
+            changed.append((f"symbol|{symbol}".encode(), desk.save()))
+            for publisher in sorted(desk.changed):
+                changed.append((f"book|{symbol}|{publisher}".encode(), desk.ladder.entry(publisher)))
             desk.changed.clear()
         self._stale.clear()
-        changed, self._changed = list(self._changed.items()), {}
-        return changed
+        return changed + self.ledger.changes()
 
     def restore(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
         """Take over saved state entries."""
-        saved: dict[str, list[tuple[str, bytes]]] = {}
-        for key, value in entries:
-            kind, _, name = key.decode().partition("|")
-            saved.setdefault(kind, []).append((name, value))
+        saved: dict[str, list[tuple[str, bytes]]] = {kind: [] for kind in ("symbol", "book", *KINDS)}
         try:
-            for name, value in saved.pop("symbol", []):
+            for key, value in entries:
+                kind, _, name = key.decode().partition("|")
+                saved[kind].append((name, value))
+            for name, value in saved["symbol"]:
                 self._desk(name).restore(value)
-            for name, value in saved.pop("book", []):
+            for name, value in saved["book"]:
                 self._desk(name.rpartition("|")[0]).ladder.restore(value)
-            for parent in sorted((read_parent(v) for _, v in saved.pop("order", [])), key=lambda p: p.number):
-                order = parent.order
-                working = Working(parent, self.strategies.make(order.strategy, order.params))
-                self._desk(order.symbol).orders[order.id] = self.orders[order.id] = working
-                self._numbers = parent.number + 1
-            children = [read_child_state(v) for _, v in saved.pop("child", [])]
-            for child in sorted(children, key=lambda c: int(c.order.id.rpartition("-")[2])):
-                working = self.children[child.order.id] = self.orders[child.order.order]
-                working.children[child.order.id] = child
-                self._desk(child.order.symbol).add_pending(child.order.side, child.order.venue_id, child.rest)
-            closed = [(*msgspec.json.decode(v, type=tuple[int, str]), n) for n, v in saved.pop("closed", [])]
-            for number, status, name in sorted(closed):
-                self.closed[name], self._closings = status, number + 1
+            self.ledger.restore(saved, self._desk, self.strategies)
         except (msgspec.MsgspecError, ValueError, KeyError) as error:
-            raise ConfigError(f"saved state cannot be read: {error}") from None
-        if saved:
             raise ConfigError(
-                f"saved state cannot be read: entries of {', '.join(saved)}; expected another group"
-            )
+                f"saved state is not that of a router of orders ({error}); expected another group"
+            ) from None
 
     # Market data
 
     def _row(self, desk: Desk, events: Events, row: int, synthetic: bool) -> None:
-        self._stale.add(desk.symbol)
+        self._stale[desk.symbol] = desk
         now = int(events.ts[row])
         lines: list[OrderLine] = []
         if desk.held is None:
@@ -227,8 +191,8 @@ class Parents:
             message = OrdersDecision(desk.symbol, iso(now), iso(desk.now), lines, synthetic)
         else:
             message = OrdersRefusal(desk.symbol, iso(now), why, synthetic)
-        self._count(rows=1, decisions=bool(lines), refusals=not lines)
-        self._say("decisions", desk.symbol, message)
+        self.ledger.count(rows=1, decisions=bool(lines), refusals=not lines)
+        self.ledger.say("decisions", desk.symbol, message)
 
     def _decide(self, desk: Desk) -> list[OrderLine]:
         """Let the orders whose time it is decide on the complete update."""
@@ -239,7 +203,7 @@ class Parents:
                 continue
             if parent.start is None:
                 parent.start = desk.now
-                self._touch(working)
+                self.ledger.touch(working)
             if parent.start <= desk.now <= parent.end:
                 lines.append(self._decide_for(desk, working))
         return lines
@@ -256,8 +220,8 @@ class Parents:
             note = f"waiting for fills: {MOST_IN_FLIGHT} child orders are on their way"
         else:
             if first:
-                self._touch(working)
-            chosen = self._ask(working, quotes, desk.now)
+                self.ledger.touch(working)
+            chosen = ask_strategy(working, quotes, desk.now)
             if isinstance(chosen, str):
                 note = chosen
             else:
@@ -266,38 +230,6 @@ class Parents:
             order.id, order.strategy, order.side, parent.quantity, parent.filled, working.in_flight, parent.open,
             sent, note,
         )  # fmt: skip
-
-    def _ask(self, working: Working, quotes: Quotes, now: int) -> list[tuple[int, int, int]] | str:
-        """Ask the strategy; return (venue, shares, limit) of each child order, or what is wrong with them.
-
-        A strategy may be anyone's: what it does wrong is said on the order's line, and stops nothing else.
-        """
-        parent = working.parent
-        assert parent.start is not None
-        assert parent.arrival_price is not None
-        order = ParentOrder(
-            parent.order.side, parent.quantity, parent.open, parent.start, parent.end, parent.arrival_price
-        )
-        try:
-            decided = working.strategy.decide(quotes, order, now)
-            chosen = sorted((int(c.venue), int(c.shares), int(c.limit)) for c in decided if c.shares)
-        except Exception as error:
-            return f"strategy {parent.order.strategy} failed: {type(error).__name__}: {error}"[:_NOTE]
-        venues = [venue for venue, _, _ in chosen]
-        if len(set(venues)) != len(venues) or any(
-            not (0 <= venue < len(quotes.price) and shares > 0 and 0 <= limit <= UNDEFINED_PRICE)
-            for venue, shares, limit in chosen
-        ):
-            return f"strategy {parent.order.strategy}: found child orders {chosen}; expected each venue once"[
-                :_NOTE
-            ]
-        total = sum(shares for _, shares, _ in chosen)
-        if total > parent.open:
-            return f"strategy {parent.order.strategy}: found {total} shares; expected at most {parent.open}"
-        if parent.limit is not None:
-            nearer = min if parent.order.side == "buy" else max
-            chosen = [(venue, shares, nearer(limit, parent.limit)) for venue, shares, limit in chosen]
-        return chosen
 
     def _send(
         self,
@@ -319,11 +251,11 @@ class Parents:
             dollars(limit), ts, desk.rows - 1, swept,
         )  # fmt: skip
         working.children[child.id] = Child(child)
-        self.children[child.id] = working
+        self.ledger.children[child.id] = working
         desk.add_pending(order.side, publisher, shares)
-        self._touch(working, child.id)
-        self._count(child_orders=1)
-        self._say("children", order.symbol, child)
+        self.ledger.touch(working, child.id)
+        self.ledger.count(child_orders=1)
+        self.ledger.say("children", order.symbol, child)
         return ChildLine(child.id, publisher, name, shares, child.limit_price)
 
     # Ends
@@ -333,7 +265,7 @@ class Parents:
         for working in tuple(desk.orders.values()):
             if working.parent.stage == "working" and working.parent.end < now:
                 working.parent.stage = "ending"
-                self._touch(working)
+                self.ledger.touch(working)
                 self._settle(desk, working)
 
     def _settle(self, desk: Desk, working: Working) -> None:
@@ -342,53 +274,18 @@ class Parents:
         if working.children:
             return
         if not parent.open:
-            self._finish(desk, working, "filled")
+            self.ledger.finish(desk, working, "filled")
         elif parent.stage == "ending" and parent.order.at_end == "sweep":
             parent.stage = "swept"
-            self._sweep(desk, working)
+            now = max(parent.end, desk.now)
+            quotes, _ = desk.quotes(parent, now, MAX_LEVELS, self.settings.queue_priority)
+            for choice in choose_sweep(quotes, parent.open):
+                self._send(desk, working, *choice, ts=now, swept=True)
             self._settle(desk, working)
         elif parent.stage in ("ending", "swept"):
-            self._finish(desk, working, "expired")
+            self.ledger.finish(desk, working, "expired")
         elif parent.stage == "cancelling":
-            self._finish(desk, working, "cancelled")
-
-    def _sweep(self, desk: Desk, working: Working) -> None:
-        """Send what is open through the whole book, the best price first, by the rule of the backtest."""
-        parent, side = working.parent, SIDES.index(working.parent.order.side)
-        market, known = desk.ladder.markets[side], desk.ladder.states[side]
-        price, size = market.take_px.copy(), market.take_sz.copy()
-        if parent.limit is not None:
-            within_limit(price, size, parent.limit, market.sign)
-        # Sizes beyond the limit are left out; the prices stay, so that a crossed venue is seen as one.
-        market = market._replace(take_sz=np.where(size > 0, market.take_sz, 0))
-        venues = len(desk.ladder.publishers)
-        state = new_state(market, parent.open, desk.ladder.row_of, venues * MAX_LEVELS, 0)
-        state = state._replace(taken=known.taken.copy())
-        now = max(parent.end, desk.now)
-        sweep(market, state, self.conditions, now)
-        shares: dict[int, tuple[int, int]] = {}
-        for fill in state.fills[: state.totals[FILLS]].tolist():
-            before = shares.get(fill[FILL_VENUE], (0, 0))[0]
-            shares[fill[FILL_VENUE]] = before + fill[FILL_SHARES], fill[FILL_PRICE]
-        for venue, (wanted, limit) in sorted(shares.items()):
-            self._send(desk, working, venue, wanted, limit, ts=now, swept=True)
-
-    def _finish(
-        self, desk: Desk, working: Working, status: Literal["filled", "expired", "cancelled"]
-    ) -> None:
-        order = working.parent.order
-        self._touch(working)
-        self._say("reports", order.symbol, working.report(status, "", "", desk.clock))
-        del desk.orders[order.id], self.orders[order.id]
-        self._count(**{f"orders_{status}": 1})
-        self.closed[order.id] = status
-        self._changed[f"order|{order.id}".encode()] = None
-        self._changed[f"closed|{order.id}".encode()] = msgspec.json.encode((self._closings, status))
-        self._closings += 1
-        if len(self.closed) > CLOSED_KEPT:
-            oldest = next(iter(self.closed))
-            del self.closed[oldest]
-            self._changed[f"closed|{oldest}".encode()] = None
+            self.ledger.finish(desk, working, "cancelled")
 
     # Requests
 
@@ -404,21 +301,21 @@ class Parents:
             problem = self._amend(desk, request)
         if problem is not None:
             name = type(request).__name__.removesuffix("Order").lower()
-            working = self.orders.get(request.id)
+            working = self.ledger.orders.get(request.id)
             if working is not None and not isinstance(request, NewOrder):
                 report = working.report("rejected", name, problem, desk.clock)
-                self._touch(working)
+                self.ledger.touch(working)
             else:
                 quantity = request.quantity if isinstance(request, NewOrder) else 0
                 report = rejection(request.id, request.symbol, name, problem, quantity, desk.clock)
-            self._count(requests_rejected=1)
-            self._say("reports", request.symbol, report)
+            self.ledger.count(requests_rejected=1)
+            self.ledger.say("reports", request.symbol, report)
         return None
 
     def _new(self, desk: Desk, order: NewOrder) -> str | None:
         """Accept an order, or return why not."""
-        if order.id in self.orders or order.id in self.closed:
-            return f"duplicate id: {order.id} is {self.closed.get(order.id, 'open')}"
+        if order.id in self.ledger.orders or order.id in self.ledger.closed:
+            return f"duplicate id: {order.id} is {self.ledger.closed.get(order.id, 'open')}"
         end = messages.nanoseconds(order.end, "end")
         start = None if order.start is None else messages.nanoseconds(order.start, "start")
         if start is not None and start > end:
@@ -429,19 +326,18 @@ class Parents:
             strategy = self.strategies.make(order.strategy, order.params)
         except ConfigError as error:
             return str(error)
-        working = Working(accept(order, self._numbers, start, end), strategy)
-        self._numbers += 1
-        desk.orders[order.id] = self.orders[order.id] = working
-        self._touch(working)
-        self._count(orders_accepted=1)
-        self._say("reports", order.symbol, working.report("accepted", "new", "", desk.clock))
+        working = Working(accept(order, self.ledger.next_number, start, end), strategy)
+        self.ledger.open(desk, working)
+        self.ledger.touch(working)
+        self.ledger.count(orders_accepted=1)
+        self.ledger.say("reports", order.symbol, working.report("accepted", "new", "", desk.clock))
         return None
 
     def _amend(self, desk: Desk, request: Cancel | Replace) -> str | None:
         """Cancel or replace an order, or return why not."""
         working = desk.orders.get(request.id)
         if working is None:
-            return f"no such open order for {desk.symbol}: {self.closed.get(request.id, 'id unknown')}"
+            return f"no such open order for {desk.symbol}: {self.ledger.closed.get(request.id, 'id unknown')}"
         parent = working.parent
         if parent.stage != "working":
             return "too late: the order is " + (
@@ -457,8 +353,8 @@ class Parents:
                 parent.quantity, parent.open = request.quantity, request.quantity - committed
             if request.limit_price is not None:
                 parent.limit = nano(request.limit_price, "limit_price")
-            self._say("reports", desk.symbol, working.report("replaced", "replace", "", desk.clock))
-        self._touch(working)
+            self.ledger.say("reports", desk.symbol, working.report("replaced", "replace", "", desk.clock))
+        self.ledger.touch(working)
         self._settle(desk, working)
         return None
 
@@ -469,11 +365,11 @@ class Parents:
         fill = messages.parse(messages.read_fill, message.value, message.headers, messages.FILL_SCHEMA)
         if isinstance(fill, str):
             return fill
-        working = self.children.get(fill.child)
+        working = self.ledger.children.get(fill.child)
         if working is None:
             return f"child order {fill.child!r} is unknown, or over"
         child = working.children[fill.child]
-        problem = _misfit(child, fill)
+        problem = child.misfit(fill)
         if problem is not None:
             return problem
         order = child.order
@@ -485,15 +381,15 @@ class Parents:
             quote = price if fill.quote is None else nano(fill.quote, "quote")
             desk.ladder.take(order.side, order.venue_id, quote, fill.shares)
             desk.changed.add(order.venue_id)
-            self._stale.add(order.symbol)
+            self._stale[desk.symbol] = desk
             desk.add_pending(order.side, order.venue_id, -fill.shares)
-            self._count(fills=1)
+            self.ledger.count(fills=1)
         if fill.done or not child.rest:
             desk.add_pending(order.side, order.venue_id, -child.rest)
             working.parent.open += child.rest
-            del working.children[fill.child], self.children[fill.child]
-            self._count(shares_wanted=order.quantity, shares_filled=child.filled)
-        self._touch(working, fill.child)
+            del working.children[fill.child], self.ledger.children[fill.child]
+            self.ledger.count(shares_wanted=order.quantity, shares_filled=child.filled)
+        self.ledger.touch(working, fill.child)
         self._settle(desk, working)
         return None
 
@@ -503,52 +399,6 @@ class Parents:
         if symbol not in self.desks:
             self.desks[symbol] = Desk(symbol, self.table, self.conditions.refill_on_any_change, self.max_age)
         return self.desks[symbol]
-
-    def _touch(self, working: Working, *children: str) -> None:
-        """Note an order, and child orders, whose state entries are to be written."""
-        self._touched[working.parent.order.id] = working
-        for child in children:
-            self._stale_children[child] = working
-
-    def _say(self, role: str, symbol: str, message: msgspec.Struct) -> None:
-        self._outputs.append(Outgoing(role, symbol.encode(), messages.encode(message)))
-
-    def _count(self, **counts: float) -> None:
-        for what, count in counts.items():
-            self._counts[what] = self._counts.get(what, 0.0) + count
-
-    def _processed(self, dead: list[DeadLetter]) -> Processed:
-        """Check the accounts of all orders touched, write their entries, hand over what is to be sent."""
-        for name, working in self._touched.items():
-            working.check()
-            if name in self.orders:
-                self._changed[f"order|{name}".encode()] = messages.encode(working.parent)
-        for child, working in self._stale_children.items():
-            there = working.children.get(child)
-            self._changed[f"child|{child}".encode()] = None if there is None else messages.encode(there)
-        self._touched.clear()
-        self._stale_children.clear()
-        outputs, self._outputs = self._outputs, []
-        counts, self._counts = self._counts, {}
-        return Processed(outputs, dead, counts)
-
-
-def _misfit(child: Child, fill: Fill) -> str | None:
-    """Return why a fill cannot be one of this child order's, None if it can."""
-    order = child.order
-    if (fill.symbol, fill.venue_id) != (order.symbol, order.venue_id):
-        return f"child order {order.id} is for {order.symbol} at venue {order.venue_id}"
-    expected = child.filled + fill.shares
-    if fill.cumulative < expected:
-        return f"child order {order.id}: already filled {child.filled}: a fill up to {fill.cumulative} is applied"
-    if fill.cumulative > expected:
-        return (
-            f"child order {order.id}: filled {child.filled}; a fill of {fill.shares} up to {fill.cumulative} "
-            "comes before another"
-        )
-    if fill.shares > child.rest:
-        return f"child order {order.id}: found {fill.shares} shares; {child.rest} are on their way"
-    return None
 
 
 def _is_synthetic(message: Incoming) -> bool:

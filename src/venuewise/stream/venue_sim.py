@@ -1,8 +1,8 @@
 """Venues that play themselves: child orders meet replayed market data by the backtest's rules, fills come back.
 
 A child order arrives at its decision's time plus the latency. If the market has not come so far, it waits, and meets
-the book as it stands before the first row of a later time; if the market has passed that time already, it meets the newest
-book at once. Shares taken are not offered again until the venue's quote changes, whichever order took them.
+the book as it stands before the first row of a later time; if the market has come so far already, it meets the
+newest book at once. Shares taken are not offered again until the venue's quote changes, whichever order took them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_the_loop_is_the_backtest(
     # awaited in a live loop.
     events = random_events(seed)
     strategy, params = STRATEGIES[name]
-    frictions = {
+    frictions: dict[str, Any] = {
         "queue_priority": share, "slippage_bps": slippage, "adverse_probability": adverse, "refill": refill,
         "latency_ms": latency,
     }  # fmt: skip
@@ -101,7 +102,7 @@ def test_the_loop_is_the_backtest(
     try:
         expected = backtested(
             events, strategy, side, quantity, start, end, depth, Frictions(**frictions), seed
-        )  # type: ignore[arg-type]
+        )
     except vw.ConfigError:  # nothing to trade with
         return
     loop = ClosedLoop(

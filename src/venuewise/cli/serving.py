@@ -1,0 +1,41 @@
+"""Running a service from the command line: metrics, signals, the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from venuewise.stream.processing import Processor
+    from venuewise.stream.service import Wiring
+    from venuewise.stream.settings import Settings
+
+
+def serve(
+    settings: Settings,
+    wiring: Wiring,
+    make: Callable[[], Processor],
+    *,
+    group: str,
+    show: bool = False,
+    limit: int | None = None,
+    idle_exit: float | None = None,
+) -> int:
+    """Run a service until it is asked to stop; return how many messages it processed."""
+    from venuewise.stream.metrics import Metrics
+    from venuewise.stream.service import Service
+    from venuewise.stream.stopping import stop_on_signals
+
+    make()  # settings that make no sense end here, before any broker is asked
+    metrics = Metrics()
+    if settings.metrics_port is not None:
+        port = metrics.serve(settings.metrics_port, settings.metrics_host)
+        typer.echo(f"metrics at http://{settings.metrics_host}:{port}/metrics", err=True)
+    service = Service(
+        settings, wiring, make, group=group, instance=settings.instance, metrics=metrics,
+        watch=(lambda value: print(value.decode())) if show else None,
+    )  # fmt: skip
+    with stop_on_signals() as stop:
+        return service.run(stop, limit=limit, idle_exit=idle_exit)

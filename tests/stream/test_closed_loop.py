@@ -6,13 +6,12 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import venuewise as vw
 from tests.markets import random_events
-from tests.stream.orders import PENALTIES, TABLE, request, router, run_loop, said, venues
+from tests.stream.orders import TABLE, request, router, run_loop, said, venues
 from venuewise.data.events import UNDEFINED_PRICE, Events
 from venuewise.market.venues import fees
 from venuewise.simulation.engine import Outcome, make_task, run

@@ -79,6 +79,7 @@ def need_kafka() -> None:
         import confluent_kafka  # noqa: F401
         import prometheus_client  # noqa: F401
         import pydantic_settings  # noqa: F401
+        import structlog  # noqa: F401
     except ImportError as error:
         raise ConfigError(
             f"this command needs {error.name}, which is not installed: pip install 'venuewise[kafka]'"
@@ -96,6 +97,21 @@ def load_settings(
         print_json(settings.shown())
         raise typer.Exit
     return settings
+
+
+def log_to_stderr() -> None:
+    """Write log lines to stderr: for people on a terminal, else one JSON object a line."""
+    import structlog
+
+    people = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 @broker_app.command("up")

@@ -31,7 +31,7 @@ def group_of(settings: Settings, default: str) -> str:
     return settings.group if "group" in settings.model_fields_set else default
 
 
-def serve_orders(settings: Settings, *, show: bool, limit: int | None, idle_exit: float | None) -> int:
+def serve_orders(settings: Settings, *, show: bool, limit: int | None, idle_exit: float | None) -> None:
     """Work the parent orders of a topic, exactly once."""
     from venuewise.stream.service import Wiring
 
@@ -46,13 +46,10 @@ def serve_orders(settings: Settings, *, show: bool, limit: int | None, idle_exit
         changelog=f"{group}.changelog",
         dead_letters=settings.dead_letters,
     )  # fmt: skip
-    done = serve(
-        settings, wiring, _routers(settings), group=group, show=show, limit=limit, idle_exit=idle_exit
-    )
-    typer.echo(
-        f"{done} messages of {settings.topic}, {settings.orders_topic} and {settings.fills_topic}", err=True
-    )
-    return 0
+    serve(
+        settings, wiring, _routers(settings), group=group, show=show, limit=limit, idle_exit=idle_exit,
+        what=f"{settings.topic}, {settings.orders_topic} and {settings.fills_topic}",
+    )  # fmt: skip
 
 
 @app.command("venue-sim")
@@ -104,10 +101,10 @@ def venue_sim(
         changelog=f"{group}.changelog",
         dead_letters=settings.dead_letters,
     )
-    done = serve(
-        settings, wiring, _venues(settings), group=group, show=show, limit=limit, idle_exit=idle_exit
-    )
-    typer.echo(f"{done} messages of {settings.topic} and {settings.children_topic}", err=True)
+    serve(
+        settings, wiring, _venues(settings), group=group, show=show, limit=limit, idle_exit=idle_exit,
+        what=f"{settings.topic} and {settings.children_topic}",
+    )  # fmt: skip
     return 0
 
 

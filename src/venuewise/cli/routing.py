@@ -102,10 +102,11 @@ def route(
             orders_over_files(
                 settings, from_file, orders_file, None if out in (None, "-") else Path(str(out)), limit
             )
-            return 0
-        if orders_file is not None:
+        elif orders_file is not None:
             raise ConfigError("--orders-file: found it without --from; orders of a service come from a topic")
-        return serve_orders(settings, show=show, limit=limit, idle_exit=idle_exit)
+        else:
+            serve_orders(settings, show=show, limit=limit, idle_exit=idle_exit)
+        return 0
     if from_file:
         _over_files(settings, from_file, None if out in (None, "-") else Path(str(out)), limit)
         return 0
@@ -117,11 +118,10 @@ def route(
         changelog=f"{settings.group}.changelog",
         dead_letters=settings.dead_letters,
     )
-    done = serve(
+    serve(
         settings, wiring, lambda: _what_if(settings), group=settings.group, show=show, limit=limit,
-        idle_exit=idle_exit,
+        idle_exit=idle_exit, what=f"{settings.topic} routed to {settings.out}",
     )  # fmt: skip
-    typer.echo(f"{done} messages of {settings.topic} routed to {settings.out}", err=True)
     return 0
 
 
@@ -165,4 +165,9 @@ def _over_files(settings: Settings, files: list[Path], out: Path | None, limit: 
                 totals[what] = totals.get(what, 0.0) + count
         stream.flush()
     if out is not None:
-        print_json({"file": str(out), **{what: round(count, 9) for what, count in totals.items()}})
+        print_json(
+            {
+                "file": str(out),
+                **{what: int(n) if n.is_integer() else round(n, 9) for what, n in totals.items()},
+            }
+        )

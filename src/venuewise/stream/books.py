@@ -9,7 +9,7 @@ decides as one that never stopped.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class Decisions(NamedTuple):
     shares : ndarray of int64, shape (n, V)
         Shares sent to the venue.
     cost, cash, mid, best_ask_cost : ndarray of float64
-        Dollars; the last is what taking the best price alone would cost.
+        Dollars; the last is what sending everything to the best price would cost.
     executed : ndarray of int64
         Shares that fill at once.
     """
@@ -166,6 +166,8 @@ def decide_rows(
             into.shares[at, near[j]] = shares[j]
             shares_best[j] = 0
         take_best(near_price[:k], near_size[:k], plan.sign, plan.order_size, shares_best, limit[:k])
+        # The rest goes to the first venue at the best price, as the model's own surplus goes somewhere.
+        shares_best[np.argmax(shares_best > 0)] += plan.order_size - shares_best.sum()
         into.best_ask_cost[at] = split_cost(
             plan.order_size, in_dollars[:k], near_size[:k], near_fee[:k], near_rebate[:k], under + theta,
             over + theta, mid, float(plan.sign), shares_best,
@@ -220,7 +222,7 @@ class Books:
         if self.rows is None:
             return batch, 0
         known = self.rows
-        joined = {
+        joined: dict[str, Any] = {
             name: np.concatenate([getattr(known, name), getattr(batch, name)])
             for name in ROW_COLUMNS
             if name not in ("bid_ct", "ask_ct")

@@ -11,13 +11,15 @@ another with the same name commits with a stale producer epoch; the broker refus
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from venuewise.data.events import NS_PER_SECOND
 from venuewise.errors import ConfigError, VenuewiseError
@@ -33,6 +35,9 @@ IDLE_SECONDS: Final = 0.5
 TRANSACTION_MS: Final = 10_000
 """How long a transaction of an instance that died can hold up readers."""
 COMMIT_SECONDS: Final = 30.0
+OUTAGE_SECONDS: Final = 300.0
+"""How long the service waits for a broker that has gone away, before it gives up."""
+NOTED_SECONDS: Final = 10.0
 ROLES: Final = ("orders", "fills", "children", "market")
 """Order in which the inputs of one poll are processed."""
 
@@ -108,8 +113,10 @@ class Service:
         self.group, self.instance = group, instance
         self.processors: dict[int, Processor] = {}
         self.role_of = {topic: role for role, topic in wiring.inputs.items()}
-        self.done = 0
+        self.done = self.dead = 0
         self._received = 0.0
+        self._gone: set[int] = set()
+        self._noted: dict[int, float] = {}
         self._consumer: Any = None
         self._producer: Any = None
 
@@ -142,12 +149,26 @@ class Service:
                     "transactional.id": f"{self.group}-{self.instance}",
                     "transaction.timeout.ms": TRANSACTION_MS,
                     "enable.idempotence": True,
-                    "error_cb": quiet,
+                    "error_cb": self._note_error,
+                    "log_level": 0,
                     "queue.buffering.max.messages": 200_000,
                 },
                 preferred={"compression.type": "lz4", "linger.ms": 1, "partitioner": "murmur2_random"},
             )
         )
+        try:
+            self._producer.init_transactions(COMMIT_SECONDS)
+            self._join_group()
+            self.metrics.ready = True
+            return self._loop(stop, limit, idle_exit)
+        except KafkaException as failure:
+            raise _explain(failure) from None
+        finally:
+            self.metrics.ready = False
+            if self._consumer is not None:
+                self._consumer.close()
+
+    def _join_group(self) -> None:
         self._consumer = Consumer(
             self.settings.client(
                 {
@@ -157,7 +178,8 @@ class Service:
                     "enable.auto.offset.store": False,
                     "isolation.level": "read_committed",
                     "partition.assignment.strategy": "cooperative-sticky",
-                    "error_cb": quiet,
+                    "error_cb": self._note_error,
+                    "log_level": 0,
                 },
                 preferred={
                     "auto.offset.reset": "earliest",
@@ -167,19 +189,27 @@ class Service:
                 },
             )
         )
-        try:
-            self._producer.init_transactions(COMMIT_SECONDS)
-            self._consumer.subscribe(
-                [self.wiring.inputs["market"]],
-                on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked,
-            )  # fmt: skip
-            self.metrics.ready = True
-            return self._loop(stop, limit, idle_exit)
-        except KafkaException as failure:
-            raise _explain(failure) from None
-        finally:
-            self.metrics.ready = False
-            self._consumer.close()
+        self._consumer.subscribe(
+            [self.wiring.inputs["market"]],
+            on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked,
+        )  # fmt: skip
+
+    def _join_again(self) -> None:
+        """Replace a consumer that the broker took for an impostor, if no other process has our name.
+
+        A static member whose answer to a join was lost, as when the broker restarts, looks like one: it comes with
+        a member id that the group has replaced. A real second process has fenced our producer first, so a
+        transaction that goes through proves that there is none.
+        """
+        log.warning("the group does not know this consumer any more; joining again")
+        with suppress(KafkaException):
+            _persist(lambda: self._producer.abort_transaction(COMMIT_SECONDS))
+        self._producer.begin_transaction()
+        self._send(self.wiring.changelog, b"alive", None, partition=0)
+        _persist(lambda: self._producer.commit_transaction(COMMIT_SECONDS))
+        self._consumer.close()
+        self.processors.clear()
+        self._join_group()
 
     def _prepare_topics(self, stop: StopRequest) -> None:
         market = self.wiring.inputs["market"]
@@ -199,10 +229,17 @@ class Service:
         last = time.monotonic()
         while not stop and (limit is None or self.done < limit):
             self.metrics.beat = time.monotonic()
-            messages = self._next_batch(limit)
-            if messages:
+            try:
+                messages = self._next_batch(limit)
                 began = time.monotonic()
-                if self._transact(messages):
+                committed = bool(messages) and self._transact(messages)
+            except KafkaException as failure:
+                if failure.args[0].code() not in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID):
+                    raise
+                self._join_again()
+                continue
+            if messages:
+                if committed:
                     self.done += len(messages)
                     self.metrics.rate.set(len(messages) / max(time.monotonic() - began, 1e-9))
                     self._note_lag(messages)
@@ -213,18 +250,21 @@ class Service:
 
     def _next_batch(self, limit: int | None) -> list[Message]:
         most = self.batch if limit is None else min(self.batch, limit - self.done)
-        first = self._consumer.consume(1, IDLE_SECONDS)
-        messages = first + (self._consumer.consume(most - 1, 0.0) if first and most > 1 else [])
+        messages = self._consumer.consume(1, IDLE_SECONDS)
+        if messages and most > 1:
+            self._gone.clear()
+            more = self._consumer.consume(most - 1, 0.0)
+            # Where a rebalance came in between, its new owner (it may be us again) begins at what is committed.
+            messages = [message for message in messages if message.partition() not in self._gone] + more
         good = []
         for message in messages:
             error = message.error()
             if error is None:
                 good.append(message)
-            elif error.fatal():
+            elif error.fatal() or error.code() == KafkaError._FATAL:
                 raise KafkaException(error)
             elif not error.retriable():
                 log.warning("consumer", error=error.str())
-        # A rebalance may have come between the two calls: what is no longer ours is left to its new owner.
         return [message for message in good if message.partition() in self.processors]
 
     def _transact(self, messages: list[Message]) -> bool:
@@ -234,7 +274,8 @@ class Service:
         for message in messages:
             grouped.setdefault((message.partition(), self.role_of[message.topic()]), []).append(message)
         outputs: list[bytes] = []
-        offsets = {(m.topic(), m.partition()): m.offset() + 1 for m in messages}
+        ends = {(m.topic(), m.partition()): m.offset() + 1 for m in messages}
+        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in ends.items()]
         try:
             producer.begin_transaction()
             for partition in sorted({partition for partition, _ in grouped}):
@@ -244,18 +285,15 @@ class Service:
                         outputs += self._process(processor, role, grouped[partition, role])
                 for key, value in processor.changes():
                     self._send(self.wiring.changelog, key, value, partition=partition)
-            producer.send_offsets_to_transaction(
-                [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()],
-                self._consumer.consumer_group_metadata(),
-                COMMIT_SECONDS,
-            )
-            producer.commit_transaction(COMMIT_SECONDS)
+            group = self._consumer.consumer_group_metadata()
+            _persist(lambda: producer.send_offsets_to_transaction(offsets, group, COMMIT_SECONDS))
+            _persist(lambda: producer.commit_transaction(COMMIT_SECONDS))
         except KafkaException as failure:
             if not failure.args[0].txn_requires_abort():
                 raise
             self.metrics.transactions.labels("aborted").inc()
             log.warning("transaction aborted", error=failure.args[0].str())
-            producer.abort_transaction(COMMIT_SECONDS)
+            _persist(lambda: producer.abort_transaction(COMMIT_SECONDS))
             self._roll_back()
             return False
         self.metrics.transactions.labels("committed").inc()
@@ -281,6 +319,7 @@ class Service:
             self._send(self.wiring.outputs[output.role], output.key, output.value, headers=output.headers)
         for letter in result.dead:
             message = messages[letter.index]
+            self.dead += 1
             self.metrics.dead.inc()
             log.warning(
                 "dead letter", topic=message.topic(), partition=message.partition(), offset=message.offset(),
@@ -346,6 +385,7 @@ class Service:
     def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
         topics = self.wiring.inputs.values()
         gone = {p.partition for p in partitions}
+        self._gone |= gone
         for partition in gone:
             self.processors.pop(partition, None)
         self._consumer.incremental_unassign(
@@ -364,12 +404,32 @@ class Service:
             processor.restore(read_changelog(self.settings, self.wiring.changelog, partition))
             self.processors[partition] = processor
 
+    def _note_error(self, error: KafkaError) -> None:
+        """Log what librdkafka reports, and retries by itself; the same error once in ten seconds."""
+        now = time.monotonic()
+        if now - self._noted.get(error.code(), -math.inf) > NOTED_SECONDS:
+            self._noted[error.code()] = now
+            log.warning("broker", error=error.str())
+
     def _note_lag(self, messages: list[Message]) -> None:
         last = {(m.topic(), m.partition()): m.offset() for m in messages}
         for (topic, partition), offset in last.items():
             if self.role_of[topic] == "market":
                 _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
                 self.metrics.lag.labels(partition).set(max(high - offset - 1, 0))
+
+
+def _persist(call: Callable[[], None]) -> None:
+    """Call again while the broker cannot answer; what has been asked for stands, so asking twice does no harm."""
+    deadline = time.monotonic() + OUTAGE_SECONDS
+    while True:
+        try:
+            return call()
+        except KafkaException as failure:
+            if not failure.args[0].retriable() or time.monotonic() > deadline:
+                raise
+            log.warning("waiting for the broker", error=failure.args[0].str())
+            time.sleep(0.1)
 
 
 def read_changelog(settings: Settings, topic: str, partition: int) -> list[tuple[bytes, bytes]]:

@@ -1,0 +1,203 @@
+"""The router as a service: what cannot be read, what is measured, how it stops, how much it holds."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+import venuewise as vw
+from tests.stream.helpers import command, environment, read_all, run, settings_for
+from venuewise.stream.codec import encode
+from venuewise.stream.topics import ensure_topic
+
+GOOD = (
+    b'{"ts_event":1722519392000000000,"ts_recv":1722519392000000100,"publisher_id":2,"symbol":"AAPL","ask_px_00":221.5,'
+    b'"ask_sz_00":300,"bid_px_00":221.4,"bid_sz_00":100,"sequence":1}'
+)
+POISON = {
+    "not JSON": (b"never JSON", None),
+    "an empty message": (b"", None),
+    "no value at all": (None, None),
+    "fields missing": (b'{"ts_event":1}', None),
+    "a wrong type": (GOOD.replace(b'"ask_sz_00":300', b'"ask_sz_00":"many"'), None),
+    "NaN": (GOOD.replace(b"221.5", b"NaN"), None),
+    "a number beyond all bounds": (GOOD.replace(b"221.5", b"1e300"), None),
+    "a huge message": (GOOD[:-1] + b',"note":"' + b"x" * 100_000 + b'"}', None),
+    "an unknown schema": (GOOD, [("schema", b"weather"), ("version", b"1")]),
+    "binary junk": (bytes(range(256)), None),
+}
+
+
+def send(
+    bootstrap: str, topic: str, messages: list[tuple[bytes | None, list[tuple[str, bytes]] | None]]
+) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap, "queue.buffering.max.messages": 1_000_000})
+    for value, headers in messages:
+        producer.produce(topic, value, b"AAPL", headers=headers)
+        producer.poll(0)
+    assert producer.flush(30) == 0
+
+
+def held_mb(pid: int) -> int:
+    """Return the most resident memory that a process has had so far, in MB; 0 once it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
+    return found[0] // 1000 if found else 0
+
+
+def test_what_cannot_be_read_goes_to_the_dead_letters_and_stops_nothing(
+    kafka_bootstrap: str, topic: str
+) -> None:
+    ensure_topic(settings_for(kafka_bootstrap), topic, 1)
+    messages: list[tuple[bytes | None, list[tuple[str, bytes]] | None]] = [(GOOD, None)]
+    for value, headers in POISON.values():
+        messages += [(value, headers), (GOOD, None)]
+    send(kafka_bootstrap, topic, messages)
+    done = run(
+        "route", "--topic", topic, "--out", f"{topic}.out", "--group", topic, "--limit", len(messages),
+        "--kafka-bootstrap-servers", kafka_bootstrap, DEAD_LETTERS=f"{topic}.dead",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(read_all(kafka_bootstrap, f"{topic}.out")) == len(POISON) + 1
+    dead = read_all(kafka_bootstrap, f"{topic}.dead")
+    assert [letter.value() or b"" for letter in dead] == [value or b"" for value, _ in POISON.values()]
+    for at, letter in enumerate(dead):
+        about = dict(letter.headers() or [])
+        assert about["reason"]
+        assert about["from"] == f"{topic}/0/{2 * at + 1}".encode()
+    logged = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert sum(line["event"] == "dead letter" for line in logged) == len(POISON)
+    assert f"{len(POISON)} dead letters" in done.stderr
+
+
+def test_the_dry_run_over_a_file_writes_what_the_service_publishes(
+    kafka_bootstrap: str, topic: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "day.csv"
+    vw.generate(venues=4, symbols=["AAPL"], duration="20s", seed=3).to_csv(file)
+    options = ("--levels", 3, "--order-size", 700, "--side", "sell", "--interval-ms", 5, "--max-age-ms", 4000)
+    dry = run("route", "--from", file, "--out", tmp_path / "dry.jsonl", *options)
+    assert dry.returncode == 0, dry.stderr
+    on_stdout = run("route", "--from", file, *options)
+    produced = run(
+        "produce", file, "--topic", topic, "--speed", "max", "--kafka-bootstrap-servers", kafka_bootstrap
+    )
+    assert produced.returncode == 0, produced.stderr
+    live = run(
+        "route", "--topic", topic, "--out", f"{topic}.out", "--group", topic, "--idle-exit", 2,
+        "--kafka-bootstrap-servers", kafka_bootstrap, *options,
+    )  # fmt: skip
+    assert live.returncode == 0, live.stderr
+    published = b"".join((m.value() or b"") + b"\n" for m in read_all(kafka_bootstrap, f"{topic}.out"))
+    assert published == (tmp_path / "dry.jsonl").read_bytes() == on_stdout.stdout.encode()
+    counts = json.loads(dry.stdout)
+    assert counts["rows"] == published.count(b"\n") == counts["decisions"] + counts["refusals"]
+    assert counts["refusals"] > 0
+    first = json.loads(published.splitlines()[-1])
+    assert first["synthetic"] is True
+
+
+def test_metrics_health_and_readiness_answer_while_it_runs_and_sigterm_ends_it(
+    kafka_bootstrap: str, topic: str, tmp_path: Path
+) -> None:
+    ensure_topic(settings_for(kafka_bootstrap), topic, 1)
+    log = tmp_path / "log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command("route", "--group", topic, "--metrics-port", 0, "--show"),
+            env=environment(KAFKA_BOOTSTRAP_SERVERS=kafka_bootstrap, TOPIC=topic, OUT=f"{topic}.out",
+                            DEAD_LETTERS=f"{topic}.dead"),
+            stdout=subprocess.PIPE, stderr=errors,
+        )  # fmt: skip
+    try:
+        send(kafka_bootstrap, topic, [(GOOD, None)] * 50 + [(b"poison", None)])
+        assert process.stdout is not None
+        shown = [json.loads(process.stdout.readline()) for _ in range(50)]
+        assert shown[0]["allocation"] == [5000]
+        address = next(word for word in log.read_text().split() if word.startswith("http://"))
+
+        def get(path: str) -> tuple[int, str]:
+            with urllib.request.urlopen(address.replace("/metrics", path), timeout=5) as answer:
+                return answer.status, answer.read().decode()
+
+        assert get("/healthz") == (200, "alive\n")
+        assert get("/readyz") == (200, "ready\n")
+        deadline = time.monotonic() + 20
+        while 'venuewise_messages_total{input="market"} 51.0' not in get("/metrics")[1]:
+            assert time.monotonic() < deadline, get("/metrics")[1]
+            time.sleep(0.1)
+        metrics = dict(
+            line.rsplit(" ", 1) for line in get("/metrics")[1].splitlines() if not line.startswith("#")
+        )
+        assert metrics['venuewise_events_total{what="decisions"}'] == "50.0"
+        assert metrics["venuewise_dead_letters_total"] == "1.0"
+        assert metrics["venuewise_fill_rate"] == str(300 / 5000)
+        assert float(metrics['venuewise_transactions_total{result="committed"}']) >= 1
+        assert metrics['venuewise_lag_messages{partition="0"}'] == "0.0"
+        assert float(metrics["venuewise_decision_latency_seconds_count"]) >= 1
+        assert metrics["venuewise_saved_dollars_total"] == "0.0"  # with one venue there is nothing to choose
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.communicate()
+    assert f"51 messages of {topic} routed to {topic}.out" in log.read_text()
+
+
+def test_a_long_queue_is_worked_in_bounded_memory(kafka_bootstrap: str, topic: str, tmp_path: Path) -> None:
+    events = vw.generate(venues=3, symbols=["AAPL"], duration="30s", seed=3)
+    values = encode(events)
+    assert len(values) > 10_000
+    rows = (values * (120_000 // len(values) + 1))[:120_000]
+    send(kafka_bootstrap, topic, [(value, None) for value in rows])
+    process = subprocess.Popen(
+        command("route", "--topic", topic, "--out", f"{topic}.out", "--group", topic, "--limit", len(rows)),
+        env=environment(KAFKA_BOOTSTRAP_SERVERS=kafka_bootstrap), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, held_mb(process.pid))
+        time.sleep(0.05)
+    assert process.returncode == 0
+    assert sum(map(len, rows)) > 50e6
+    assert 50 < peak < 300
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--algorithm", "magic"), "--algorithm: found 'magic'"),
+        (("--order-size", "0"), "--order-size: found 0"),
+        (("--levels", "11"), "--levels: found 11"),
+        (("--side", "hold"), "--side: found 'hold'"),
+        (("--interval-ms", "-1"), "--interval-ms: found -1"),
+        (("--fees", "nowhere.toml"), "nowhere.toml"),
+        (("--topic", "no spaces allowed"), "--topic: found"),
+        (("--algorithm", "twap"), "--algorithm: found 'twap'"),
+    ],
+)
+def test_options_that_make_no_sense_end_in_one_line(options: tuple[str, ...], why: str) -> None:
+    done = run("route", *options)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert why in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_broker_it_says_so_in_one_line() -> None:
+    done = run("route", "--kafka-bootstrap-servers", "127.0.0.1:1")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "venuewise: no Kafka broker answers at 127.0.0.1:1 (Failed to get metadata: Local: Broker transport failure); "
+        "start one with: venuewise broker up\n"
+    )

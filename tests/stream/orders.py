@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from venuewise.data.events import Events
+from venuewise.data.events import UNDEFINED_PRICE, Events
 from venuewise.market.venues import load_venues
 from venuewise.simulation.state import Frictions
 from venuewise.stream.closed_loop import ClosedLoop
+from venuewise.stream.codec import encode
 from venuewise.stream.order_strategies import StrategyBook
 from venuewise.stream.parents import Parents, ParentsSettings
 from venuewise.stream.processing import Incoming, Outgoing
@@ -43,6 +46,12 @@ def said(outputs: list[Outgoing], role: str) -> list[dict[str, Any]]:
 
 def incoming(*values: bytes) -> list[Incoming]:
     return [Incoming(value, None) for value in values]
+
+
+def market(events: Events) -> list[Incoming]:
+    """Return rows as messages; rows of test markets have no price of their own."""
+    priceless = replace(events, price=np.full(len(events), UNDEFINED_PRICE, np.int64))
+    return incoming(*encode(priceless))
 
 
 def run_loop(loop: ClosedLoop, events: Events, *requests: bytes) -> list[Outgoing]:

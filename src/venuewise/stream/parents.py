@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
-from venuewise.data.events import Events
+from venuewise.data.events import NS_PER_SECOND, Events
 from venuewise.data.reader import iso
 from venuewise.errors import ConfigError
 from venuewise.market.venues import VenueTable
@@ -22,6 +22,7 @@ from venuewise.simulation.state import (
     NS_PER_MS,
     Frictions,
 )
+from venuewise.strategies import Twap
 from venuewise.stream import order_messages as messages
 from venuewise.stream.codec import MAX_LEVELS, SYNTHETIC_HEADER, Decoder
 from venuewise.stream.desk import (
@@ -35,6 +36,7 @@ from venuewise.stream.ladder import quote_of
 from venuewise.stream.order_choices import ask_strategy, choose_sweep
 from venuewise.stream.order_ledger import KINDS, Ledger
 from venuewise.stream.order_messages import (
+    MAX_QUANTITY,
     Cancel,
     ChildOrder,
     NewOrder,
@@ -53,6 +55,8 @@ from venuewise.stream.processing import DeadLetter, Incoming, Processed
 
 MOST_IN_FLIGHT: Final = 10_000
 """Child orders of one parent on their way at once; beyond them it waits for fills."""
+LONGEST_SLICE: Final = 1e9
+"""Seconds of a TWAP slice at most; it and the number of slices keep the schedule within int64."""
 END_OF_TIME: Final = np.iinfo(np.int64).max
 
 
@@ -326,6 +330,14 @@ class Parents:
             strategy = self.strategies.make(order.strategy, order.params)
         except ConfigError as error:
             return str(error)
+        if isinstance(strategy, Twap):
+            span = end - (start if start is not None else desk.clock or 0)
+            if (
+                not MAX_QUANTITY * (span // NS_PER_SECOND + 1) / 2**62
+                < strategy.slice_seconds
+                < LONGEST_SLICE
+            ):
+                return f"slice_seconds: found {strategy.slice_seconds}; the order's time is {span / 1e9:g} seconds"
         working = Working(accept(order, self.ledger.next_number, start, end), strategy)
         self.ledger.open(desk, working)
         self.ledger.touch(working)

@@ -16,7 +16,7 @@ import numpy as np
 from venuewise.data.events import UNDEFINED_PRICE, Int64
 from venuewise.market.book import Quotes, reference_price, sign_of
 from venuewise.market.venues import VenueTable
-from venuewise.stream.ladder import Ladder, Quote, read_quote, save_quote
+from venuewise.stream.ladder import Ladder, Quote, SavedQuote, save_quote, saved_quote
 from venuewise.stream.parent_state import Parent, Working
 
 
@@ -70,7 +70,7 @@ class SavedDesk(msgspec.Struct, frozen=True):
     now: int
     seen_bid: bool
     seen_ask: bool
-    held: msgspec.Raw | None
+    held: SavedQuote | None
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -161,7 +161,7 @@ class Desk:
 
     def save(self) -> bytes:
         """Return the state entry of the desk."""
-        held = None if self.held is None else msgspec.Raw(save_quote(self.held))
+        held = None if self.held is None else save_quote(self.held)
         return _encode(SavedDesk(self.rows, self.now, self.seen_bid, self.seen_ask, held))
 
     def restore(self, entry: bytes) -> None:
@@ -170,7 +170,7 @@ class Desk:
         self.rows, self.now, self.seen_bid, self.seen_ask = (
             saved.rows, saved.now, saved.seen_bid, saved.seen_ask
         )  # fmt: skip
-        self.held = None if saved.held is None else read_quote(bytes(saved.held))[0]
+        self.held = None if saved.held is None else saved_quote(saved.held)
 
 
 def within_limit(price: Int64, size: Int64, limit: int, sign: int) -> None:

@@ -64,17 +64,16 @@ def quote_of(events: Events, row: int) -> Quote:
     )
 
 
-def save_quote(quote: Quote, taken: list[list[int]] | None = None) -> bytes:
-    """Write a quote as a state entry."""
+def save_quote(quote: Quote, taken: list[list[int]] | None = None) -> SavedQuote:
+    """Return a quote as state entries hold it."""
     bid_px, ask_px, bid_sz, ask_sz = (levels.tolist() for levels in quote[2:])
-    return _encode(SavedQuote(quote.publisher, quote.ts, bid_px, ask_px, bid_sz, ask_sz, taken or []))
+    return SavedQuote(quote.publisher, quote.ts, bid_px, ask_px, bid_sz, ask_sz, taken or [])
 
 
-def read_quote(entry: bytes) -> tuple[Quote, list[list[int]]]:
-    """Read a state entry back."""
-    saved = _decode(entry)
+def saved_quote(saved: SavedQuote) -> Quote:
+    """Return the quote that was saved."""
     levels = (saved.bid_px, saved.ask_px, saved.bid_sz, saved.ask_sz)
-    return Quote(saved.publisher, saved.ts, *(np.array(level, np.int64) for level in levels)), saved.taken
+    return Quote(saved.publisher, saved.ts, *(np.array(level, np.int64) for level in levels))
 
 
 class Ladder:
@@ -147,14 +146,14 @@ class Ladder:
         levels = (self.bid_px, self.ask_px, self.bid_sz, self.ask_sz)
         quote = Quote(publisher, int(self.ts[venue]), *(level[venue] for level in levels))
         touched = any(state.touched[venue] for state in self.states)
-        return save_quote(quote, [s.taken[venue].tolist() for s in self.states] if touched else None)
+        return _encode(save_quote(quote, [s.taken[venue].tolist() for s in self.states] if touched else None))
 
     def restore(self, entry: bytes) -> None:
         """Take a venue's book back from a state entry."""
-        quote, taken = read_quote(entry)
-        self.apply(quote)
-        venue = self.publishers.index(quote.publisher)
-        for state, levels in zip(self.states, taken or [[], []], strict=True):
+        saved = _decode(entry)
+        self.apply(saved_quote(saved))
+        venue = self.publishers.index(saved.publisher)
+        for state, levels in zip(self.states, saved.taken or [[], []], strict=True):
             state.taken[venue, : len(levels)] = levels
             state.touched[venue] = any(levels)
 

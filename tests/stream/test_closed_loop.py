@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +28,7 @@ from venuewise.simulation.state import (
 )
 from venuewise.strategies import BestAsk, Static, Strategy, Twap, Vwap
 from venuewise.stream.closed_loop import ClosedLoop
+from venuewise.stream.processing import Outgoing
 
 STRATEGIES: dict[str, tuple[Strategy, dict[str, object]]] = {
     "best_ask": (BestAsk(), {}),
@@ -62,6 +65,14 @@ def blotter(events: Events, outcome: Outcome) -> Counter[tuple[int, ...]]:
          int(f[FILL_FEES]))
         for f in outcome.fills
     )  # fmt: skip
+
+
+def fills_of(outputs: list[Outgoing]) -> Counter[tuple[int, ...]]:
+    return Counter(
+        (fill["ts"], fill["venue_id"], scaled(fill["price"]), fill["shares"], scaled(fill["fee"]))
+        for fill in said(outputs, "fills")
+        if fill["shares"]
+    )
 
 
 def scaled(dollars: float) -> int:
@@ -109,15 +120,34 @@ def test_the_loop_is_the_backtest(
     )  # fmt: skip
     order = request(side=side, quantity=quantity, start=start, end=end, strategy=name, params=params)
     outputs = run_loop(loop, events, order)
-    found = Counter(
-        (fill["ts"], fill["venue_id"], scaled(fill["price"]), fill["shares"], scaled(fill["fee"]))
-        for fill in said(outputs, "fills")
-        if fill["shares"]
-    )
-    assert found == blotter(events, expected)
+    assert fills_of(outputs) == blotter(events, expected)
     last = said(outputs, "reports")[-1]
     assert (last["filled"], last["open"], last["in_flight"]) == (expected.filled, expected.open, 0)
     assert last["status"] == ("expired" if expected.open else "filled")
     assert scaled(last["notional"]) == expected.notional
     assert scaled(last["fees"]) == expected.fees
     assert len(said(outputs, "decisions")) == len(events)
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_over_a_generated_file_the_loop_is_the_backtest(name: str, side: str, tmp_path: Path) -> None:
+    vw.generate(venues=5, duration="4s", seed=12).to_csv(tmp_path / "day.csv")
+    events = vw.read(tmp_path / "day.csv")  # venues in the order of their ids, as live
+    assert np.any(np.diff(events.ts) == 0)
+    strategy, params = STRATEGIES[name]
+    row = everybody_has_spoken(events)
+    start, end = int(events.ts[row]), int(events.ts[-100])
+    expected = backtested(events, strategy, side, 9_000, start, end, 1, Frictions(), 0)
+    order = request(
+        symbol=events.symbols[0],
+        side=side,
+        quantity=9_000,
+        start=start,
+        end=end,
+        strategy=name,
+        params=params,
+    )
+    outputs = run_loop(ClosedLoop(router(), venues()), events, order)
+    assert fills_of(outputs) == blotter(events, expected)
+    assert expected.filled > 5_000

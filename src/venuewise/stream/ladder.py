@@ -108,11 +108,12 @@ class Ladder:
         if quote.publisher not in self.publishers:
             self._lay_out((*self.publishers, quote.publisher))
         venue = self.publishers.index(quote.publisher)
-        spare = len(self.publishers)
-        self._write(spare, quote)
-        for market, state in zip(self.markets, self.states, strict=True):
-            if state.touched[venue]:
-                carry_taken(market, state, venue, spare, self.refill_on_any_change)
+        if any(state.touched[venue] for state in self.states):
+            spare = len(self.publishers)
+            self._write(spare, quote)
+            for market, state in zip(self.markets, self.states, strict=True):
+                if state.touched[venue]:
+                    carry_taken(market, state, venue, spare, self.refill_on_any_change)
         self._write(venue, quote)
         self.row_of[venue] = venue
 

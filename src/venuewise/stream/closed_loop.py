@@ -59,7 +59,7 @@ class ClosedLoop:
         """Carry child orders to the venues and fills back until nothing more is said."""
         while True:
             yield from said.outputs
-            children = [Incoming(out.value, None) for out in said.outputs if out.role == "children"]
+            children = _incoming(said.outputs, "children")
             if not children:
                 return
             answered = self.venues.process("children", children)
@@ -75,6 +75,10 @@ class ClosedLoop:
         return Processed([*fills.outputs, *said.outputs], [], {})
 
     def _book(self, fills: Processed) -> Processed:
-        said = self.router.process("fills", [Incoming(out.value, None) for out in fills.outputs])
+        said = self.router.process("fills", _incoming(fills.outputs, "fills"))
         assert not said.dead
         return said
+
+
+def _incoming(outputs: list[Outgoing], role: str) -> list[Incoming]:
+    return [Incoming(out.value, list(out.headers)) for out in outputs if out.role == role]

@@ -21,6 +21,10 @@ CLOSED_KEPT: Final = 10_000
 """Closed orders of a partition whose ids are remembered, so that they are not used again."""
 KINDS: Final = ("order", "child", "closed")
 """Kinds of state entries that belong to the ledger."""
+HEADERS: Final = {
+    "children": messages.headers_of(messages.CHILD_SCHEMA),
+    "reports": messages.headers_of(messages.REPORT_SCHEMA),
+}
 
 _read_parent: Final = msgspec.json.Decoder(Parent).decode
 _read_child: Final = msgspec.json.Decoder(Child).decode
@@ -81,7 +85,8 @@ class Ledger:
 
     def say(self, role: str, symbol: str, message: msgspec.Struct) -> None:
         """Add a message to what is to be sent."""
-        self._outputs.append(Outgoing(role, symbol.encode(), messages.encode(message)))
+        headers = HEADERS.get(role, ())
+        self._outputs.append(Outgoing(role, symbol.encode(), messages.encode(message), headers))
 
     def count(self, **counts: float) -> None:
         """Add to what happened in this batch."""

@@ -16,17 +16,19 @@ import numpy as np
 
 from venuewise.data import _cells
 from venuewise.data.events import UNDEFINED_PRICE
+from venuewise.stream.codec import HEADER_SCHEMA, HEADER_VERSION, SCHEMA_VERSION
 
 MAX_QUANTITY: Final = 1_000_000_000
 """Shares of an order at most."""
 MAX_BYTES: Final = 65_536
 MAX_TIME: Final = 4_000_000_000_000_000_000
 """Latest time of a request (the year 2096): spans of time stay far from the end of int64."""
-SCHEMA_HEADER: Final = "schema"
 ORDER_SCHEMA: Final = "venuewise.order"
 CHILD_SCHEMA: Final = "venuewise.child_order"
 FILL_SCHEMA: Final = "venuewise.fill"
 REPORT_SCHEMA: Final = "venuewise.report"
+SIMULATED_HEADER: Final = ("simulated", b"true")
+"""On every fill of simulated venues, so that it never passes for a real one."""
 
 _UNIT: Final = Decimal("1e-9")
 _EXACT: Final = Context(prec=30, traps=[Inexact, InvalidOperation])
@@ -298,6 +300,11 @@ read_child: Final = msgspec.json.Decoder(ChildOrder)
 read_fill: Final = msgspec.json.Decoder(Fill)
 
 
+def headers_of(schema: str) -> tuple[tuple[str, bytes], ...]:
+    """Return the headers that name a schema and its version."""
+    return (HEADER_SCHEMA, schema.encode()), (HEADER_VERSION, SCHEMA_VERSION.encode())
+
+
 def parse(
     decoder: msgspec.json.Decoder[Message], value: bytes | None, headers: Headers | None, schema: str
 ) -> Message | str:
@@ -306,7 +313,7 @@ def parse(
         return "no value"
     if len(value) > MAX_BYTES:
         return f"{len(value)} bytes, more than {MAX_BYTES}"
-    named = next((found for name, found in headers or () if name == SCHEMA_HEADER), None)
+    named = next((found for name, found in headers or () if name == HEADER_SCHEMA), None)
     if named is not None and named not in (schema, schema.encode()):
         return f"unknown schema {named!r:.48}; expected {schema}"
     try:

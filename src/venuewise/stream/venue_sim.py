@@ -36,6 +36,8 @@ from venuewise.stream.processing import DeadLetter, Incoming, Outgoing, Processe
 MOST_WAITING: Final = 100_000
 """Child orders of a partition that wait for the market at once; those beyond come back unfilled."""
 
+HEADERS: Final = (*messages.headers_of(messages.FILL_SCHEMA), messages.SIMULATED_HEADER)
+
 
 class Waiting(NamedTuple):
     """A child order on its way, in the order of arrival."""
@@ -220,7 +222,7 @@ class VenueSim:
         self._count(
             fills=1 if shares else 0, shares_filled=shares, shares_wanted=child.quantity if done else 0
         )
-        self._outputs.append(Outgoing("fills", child.symbol.encode(), messages.encode(fill)))
+        self._outputs.append(Outgoing("fills", child.symbol.encode(), messages.encode(fill), HEADERS))
 
     def _symbol(self, name: str) -> Symbol:
         if name not in self.symbols:

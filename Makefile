@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check bench docs lock clean clean-kernels
+.PHONY: setup demo table1 test check bench docs lock clean clean-kernels
 
 setup: $(STAMP)
 
@@ -12,6 +12,10 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Table 1 of Cont and Kukanov (2017): their figures and ours.
+table1: setup
+	$(BIN)/python -m examples.table1
 
 demo: setup
 	$(BIN)/venuewise demo

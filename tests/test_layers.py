@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-LAYERS = ("data", "market", "model", "strategies", "simulation", "research", "report", "backtesting", "cli")
+LAYERS = (
+    "data", "market", "model", "strategies", "simulation", "research", "report", "stream", "backtesting", "cli",
+)  # fmt: skip
 SOURCE = Path(__file__).parents[1] / "src" / "venuewise"
 
 

@@ -25,16 +25,17 @@ if TYPE_CHECKING:
     from venuewise.market.venues import Venue, VenueTable, load_venues
     from venuewise.model.allocation import Allocation, Allocations, allocate, allocate_many
     from venuewise.model.cost import CostModel
+    from venuewise.model.markout import adverse_selection
+    from venuewise.model.outflow import OutflowSample, estimate_outflow, queues_at
+    from venuewise.model.outflow_fit import OutflowFit, fit_outflow
+    from venuewise.model.placement import Placement, place, placement_cost
+    from venuewise.model.placement_model import CommonFactorOutflow, placement_model
+    from venuewise.model.robbins_monro import RobbinsMonro
     from venuewise.report.result import BacktestResult
     from venuewise.research.grid import Grid
     from venuewise.simulation.state import Frictions
     from venuewise.strategies.base import ChildOrder, ParentOrder, Strategy
     from venuewise.strategies.builtin import BestAsk, Static, Twap, Vwap
-
-from venuewise.model.allocation import Allocation, Allocations, allocate, allocate_many
-from venuewise.model.cost import CostModel
-
-__all__ = ["Allocation", "Allocations", "CostModel", "allocate", "allocate_many"]
 
 __version__ = "0.1.0"
 
@@ -46,15 +47,20 @@ __all__ = [
     "BestAsk",
     "Book",
     "ChildOrder",
+    "CommonFactorOutflow",
     "ConfigError",
     "CostModel",
     "DataError",
     "Events",
     "Frictions",
     "Grid",
+    "OutflowFit",
+    "OutflowSample",
     "ParentOrder",
+    "Placement",
     "Quality",
     "Quotes",
+    "RobbinsMonro",
     "Static",
     "Strategy",
     "Twap",
@@ -63,12 +69,19 @@ __all__ = [
     "VenuewiseError",
     "Vwap",
     "__version__",
+    "adverse_selection",
     "allocate",
     "allocate_many",
     "backtest",
+    "estimate_outflow",
+    "fit_outflow",
     "generate",
     "inspect",
     "load_venues",
+    "place",
+    "placement_cost",
+    "placement_model",
+    "queues_at",
     "read",
 ]
 
@@ -83,6 +96,12 @@ _HOMES = {
     "market.venues": ("Venue", "VenueTable", "load_venues"),
     "model.allocation": ("Allocation", "Allocations", "allocate", "allocate_many"),
     "model.cost": ("CostModel",),
+    "model.markout": ("adverse_selection",),
+    "model.outflow": ("OutflowSample", "estimate_outflow", "queues_at"),
+    "model.outflow_fit": ("OutflowFit", "fit_outflow"),
+    "model.placement": ("Placement", "place", "placement_cost"),
+    "model.placement_model": ("CommonFactorOutflow", "placement_model"),
+    "model.robbins_monro": ("RobbinsMonro",),
     "report.result": ("BacktestResult",),
     "research.grid": ("Grid",),
     "simulation.state": ("Frictions",),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
 from venuewise.data.events import Events
-from venuewise.data.reader import read
+from venuewise.data.reader import in_window, read
 from venuewise.data.widen import widen
+from venuewise.data.window import parse_window
 from venuewise.errors import ConfigError
 from venuewise.market.book import Side
 from venuewise.market.venues import VenueTable, load_venues
@@ -21,6 +23,9 @@ from venuewise.research.grid import Grid
 from venuewise.research.schedule import Schedule
 from venuewise.simulation.state import Frictions
 from venuewise.strategies import Strategy
+
+TOPIC: Final = "kafka://"
+"""Before the name of a topic that is read instead of a file."""
 
 
 def backtest(
@@ -52,7 +57,7 @@ def backtest(
 
     Parameters
     ----------
-    source : Events, path, or sequence of paths
+    source : Events, path, sequence of paths, or "kafka://TOPIC"
         Market data; paths are read with `venuewise.read`.
     order_size : int
         Shares of every parent order.
@@ -124,7 +129,11 @@ def backtest(
         if window is not None:
             raise ConfigError("window: found one beside data in memory; expected it with files only")
         events = source
+    elif isinstance(source, str) and source.startswith(TOPIC):
+        events = _topic(source.removeprefix(TOPIC), window)
     else:
+        if not isinstance(source, str | Path) and any(str(item).startswith(TOPIC) for item in source):
+            raise ConfigError(f"found a topic among {len(source)} sources; expected it alone")
         events = read(source, window=window, repair=repair)
     events = _one_symbol(events, symbol)
     events, depth = _venues(events, venues, depth, seed)
@@ -147,6 +156,22 @@ def backtest(
     return BacktestResult(
         compare(settings, events, table, strategies, workers or os.cpu_count() or 1, progress)
     )
+
+
+def _topic(topic: str, window: str | tuple[str, str] | None) -> Events:
+    """Read what a topic holds; the broker is that of the settings (KAFKA_BOOTSTRAP_SERVERS)."""
+    try:
+        from venuewise.stream.settings import load
+        from venuewise.stream.source import read_topic
+    except ImportError as error:
+        raise ConfigError(
+            f"reading a topic needs {error.name}, which is not installed: pip install 'venuewise[kafka]'"
+        ) from None
+    events, poison = read_topic(load(flags={"topic": topic}), topic)
+    if poison:
+        note = f"{len(poison)} messages of the topic are no market data; the first: {poison[0].reason}."
+        events = replace(events, notes=(*events.notes, note))
+    return events if window is None else in_window(events, parse_window(window), TOPIC + topic)
 
 
 def _one_symbol(events: Events, symbol: str | None) -> Events:

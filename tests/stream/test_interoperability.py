@@ -40,7 +40,11 @@ def test_kcat_reads_our_messages_keys_and_headers(
     for row, line in enumerate(out):
         key, headers, value = line.split("|", 2)
         assert key == events.symbols[events.symbol[row]]
-        assert headers == f"schema=venuewise.market,version=1,synthetic=true,source=source,row={row}"
+        named, about, described = headers.partition(",about=")
+        assert named == f"schema=venuewise.market,version=1,synthetic=true,source=source,row={row}"
+        assert bool(about) == (row == 0)
+        if about:
+            assert json.loads(described)["levels"] == events.levels
         assert Decimal(str(json.loads(value, parse_float=Decimal)["ask_px_00"])) * 10**9 == int(
             events.ask_px[row, 0]
         )

@@ -21,7 +21,8 @@ GOOD = (
     b'{"ts_event":1722519392000000000,"ts_recv":1722519392000000100,"publisher_id":2,"symbol":"AAPL","ask_px_00":221.5,'
     b'"ask_sz_00":300,"bid_px_00":221.4,"bid_sz_00":100,"sequence":1}'
 )
-POISON = {
+Message = tuple[bytes | None, list[tuple[str, bytes]] | None]
+POISON: dict[str, Message] = {
     "not JSON": (b"never JSON", None),
     "an empty message": (b"", None),
     "no value at all": (None, None),
@@ -59,7 +60,7 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_stops_nothing(
     kafka_bootstrap: str, topic: str
 ) -> None:
     ensure_topic(settings_for(kafka_bootstrap), topic, 1)
-    messages: list[tuple[bytes | None, list[tuple[str, bytes]] | None]] = [(GOOD, None)]
+    messages: list[Message] = [(GOOD, None)]
     for value, headers in POISON.values():
         messages += [(value, headers), (GOOD, None)]
     send(kafka_bootstrap, topic, messages)
@@ -120,7 +121,7 @@ def test_metrics_health_and_readiness_answer_while_it_runs_and_sigterm_ends_it(
             stdout=subprocess.PIPE, stderr=errors,
         )  # fmt: skip
     try:
-        send(kafka_bootstrap, topic, [(GOOD, None)] * 50 + [(b"poison", None)])
+        send(kafka_bootstrap, topic, [*[(GOOD, None)] * 50, (b"poison", None)])
         assert process.stdout is not None
         shown = [json.loads(process.stdout.readline()) for _ in range(50)]
         assert shown[0]["allocation"] == [5000]

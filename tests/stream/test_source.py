@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +32,6 @@ def test_a_file_sent_twice_over_three_partitions_comes_back_as_it_was(
     producer.flush(10)
     found, poison = source.read_topic(settings, topic, levels=events.levels)
     assert [item.reason[:8] for item in poison] == ["not JSON"]
-    assert found.source == (f"kafka://{topic}",)
-    found = replace(found, source=events.source, notes=events.notes)
     for field in fields(events):
         a, b = getattr(found, field.name), getattr(events, field.name)
         if isinstance(b, np.ndarray):

@@ -79,7 +79,9 @@ def demo(
 
 @app.command()
 def backtest(
-    files: Annotated[list[Path], typer.Argument(help="CSV, DBN or Parquet; several are merged by time.")],
+    files: Annotated[
+        list[str], typer.Argument(help="CSV, DBN or Parquet; several are merged by time. Or kafka://TOPIC.")
+    ],
     order_size: OrderSize = 5000,
     side: BookSide = "buy",
     window: Window = None,
@@ -135,7 +137,7 @@ def backtest(
     )
     with progress_bar("backtest") as progress:
         result = run(
-            files,
+            files[0] if len(files) == 1 else files,
             order_size=order_size,
             side=side_of(side),
             window=window,

@@ -20,7 +20,7 @@ from venuewise.data._parquet import read_parquet
 from venuewise.data._parts import Part
 from venuewise.data._text import read_text
 from venuewise.data.events import UNDEFINED_PRICE, Events, Int64
-from venuewise.data.window import parse_window
+from venuewise.data.window import Window, parse_window
 from venuewise.errors import ConfigError, DataError
 
 Column = npt.NDArray[np.integer]
@@ -128,12 +128,8 @@ def read_counted(
     if symbols is not None:
         events = _only_symbols(events, [symbols] if isinstance(symbols, str) else list(symbols), names)
     if span is not None:
-        kept = events.take(span.rows(events.ts))
-        if len(kept) == 0:
-            first, last = (iso(int(t)) for t in (events.ts[0], events.ts[-1]))
-            raise DataError(names, f"no rows in the window {span.text}", f"one inside {first} to {last}")
-        events = kept
-    if span is not None or symbols is not None:
+        events = in_window(events, span, names)
+    elif symbols is not None:
         events = _drop_unused(events)
     return Counted(events, moved, dropped, tuple(part.format for part in parts))
 
@@ -249,6 +245,21 @@ def _only_symbols(events: Events, wanted: list[str], names: str) -> Events:
         raise DataError(names, f"no symbol {', '.join(unknown)}", f"one of {shown}")
     codes = [events.symbols.index(symbol) for symbol in wanted]
     return events if set(wanted) == set(events.symbols) else events.take(np.isin(events.symbol, codes))
+
+
+def in_window(events: Events, window: Window, names: str) -> Events:
+    """Keep the rows of a window; the venues and symbols that have none are dropped.
+
+    Raises
+    ------
+    DataError
+        If there are none; `names` says of what.
+    """
+    kept = events.take(window.rows(events.ts))
+    if len(kept) == 0:
+        first, last = (iso(int(t)) for t in (events.ts[0], events.ts[-1]))
+        raise DataError(names, f"no rows in the window {window.text}", f"one inside {first} to {last}")
+    return _drop_unused(kept)
 
 
 def _drop_unused(events: Events) -> Events:

@@ -56,7 +56,7 @@ _ZERO, _NINE = 48, 57
 
 
 @kernel
-def _put_bytes(buffer: UInt8, at: int, text: UInt8, start: int, stop: int) -> int:
+def put_bytes(buffer: UInt8, at: int, text: UInt8, start: int, stop: int) -> int:
     for i in range(start, stop):
         buffer[at] = text[i]
         at += 1
@@ -64,7 +64,7 @@ def _put_bytes(buffer: UInt8, at: int, text: UInt8, start: int, stop: int) -> in
 
 
 @kernel
-def _put_digits(buffer: UInt8, at: int, value: int, width: int) -> int:
+def put_digits(buffer: UInt8, at: int, value: int, width: int) -> int:
     """Write a non-negative integer with at least `width` digits."""
     digits = 1
     rest = value // 10
@@ -80,21 +80,21 @@ def _put_digits(buffer: UInt8, at: int, value: int, width: int) -> int:
 
 
 @kernel
-def _put_price(buffer: UInt8, at: int, value: int) -> int:
+def put_price(buffer: UInt8, at: int, value: int) -> int:
     """Write 1e-9 dollars as dollars, exactly, without needless zeros; null where there is no price."""
     if value == _UNDEFINED:
         buffer[at], buffer[at + 1], buffer[at + 2], buffer[at + 3] = 110, 117, 108, 108
         return at + 4
-    at = _put_digits(buffer, at, value // 1_000_000_000, 1)
+    at = put_digits(buffer, at, value // 1_000_000_000, 1)
     buffer[at] = _DOT
-    at = _put_digits(buffer, at + 1, value % 1_000_000_000, _SCALE_DIGITS)
+    at = put_digits(buffer, at + 1, value % 1_000_000_000, _SCALE_DIGITS)
     while buffer[at - 1] == _ZERO and buffer[at - 2] != _DOT:
         at -= 1
     return at
 
 
 @kernel
-def _put_timestamp(buffer: UInt8, at: int, ns: int) -> int:
+def put_timestamp(buffer: UInt8, at: int, ns: int) -> int:
     """Write nanoseconds since 1970 as 2024-08-01T13:36:32.491911683Z (proleptic Gregorian calendar).
 
     Years are counted from March, so that the leap day comes last; an era is 400 years of 146,097 days.
@@ -110,19 +110,19 @@ def _put_timestamp(buffer: UInt8, at: int, ns: int) -> int:
     month = shifted + 3 if shifted < 10 else shifted - 9
     year = year_of_era + era * 400 + (1 if month <= 2 else 0)
     seconds, fraction = within // 1_000_000_000, within % 1_000_000_000
-    at = _put_digits(buffer, at, year, 4)
+    at = put_digits(buffer, at, year, 4)
     buffer[at] = 45
-    at = _put_digits(buffer, at + 1, month, 2)
+    at = put_digits(buffer, at + 1, month, 2)
     buffer[at] = 45
-    at = _put_digits(buffer, at + 1, day, 2)
+    at = put_digits(buffer, at + 1, day, 2)
     buffer[at] = 84
-    at = _put_digits(buffer, at + 1, seconds // 3600, 2)
+    at = put_digits(buffer, at + 1, seconds // 3600, 2)
     buffer[at] = _COLON
-    at = _put_digits(buffer, at + 1, seconds // 60 % 60, 2)
+    at = put_digits(buffer, at + 1, seconds // 60 % 60, 2)
     buffer[at] = _COLON
-    at = _put_digits(buffer, at + 1, seconds % 60, 2)
+    at = put_digits(buffer, at + 1, seconds % 60, 2)
     buffer[at] = _DOT
-    at = _put_digits(buffer, at + 1, fraction, _SCALE_DIGITS)
+    at = put_digits(buffer, at + 1, fraction, _SCALE_DIGITS)
     buffer[at] = 90
     return at + 1
 
@@ -157,28 +157,28 @@ def write_rows(
     ends = np.empty(n, np.int64)
     at = 0
     for i in range(n):
-        at = _put_bytes(buffer, at, names, 0, name_ends[0])
-        at = _put_timestamp(buffer, at, rows[i, TS_EVENT])
+        at = put_bytes(buffer, at, names, 0, name_ends[0])
+        at = put_timestamp(buffer, at, rows[i, TS_EVENT])
         for field in range(BASE_FIELDS):
-            at = _put_bytes(buffer, at, names, name_ends[field], name_ends[field + 1])
+            at = put_bytes(buffer, at, names, name_ends[field], name_ends[field + 1])
             value = rows[i, field]
             if field == PRICE:
-                at = _put_price(buffer, at, value)
+                at = put_price(buffer, at, value)
             elif field == SYMBOL:
                 first = 0 if value == 0 else symbol_ends[value - 1]
-                at = _put_bytes(buffer, at, symbols, first, symbol_ends[value])
+                at = put_bytes(buffer, at, symbols, first, symbol_ends[value])
             elif field in {ACTION, SIDE}:
                 buffer[at], buffer[at + 1], buffer[at + 2] = _QUOTE, value, _QUOTE
                 at += 3
             else:
-                at = _put_digits(buffer, at, value, 1)
+                at = put_digits(buffer, at, value, 1)
         text = BASE_FIELDS
         for level in range(levels):
             for part in range(4):
-                at = _put_bytes(buffer, at, names, name_ends[text], name_ends[text + 1])
+                at = put_bytes(buffer, at, names, name_ends[text], name_ends[text + 1])
                 text += 1
                 value = rows[i, BASE_FIELDS + part * levels + level]
-                at = _put_price(buffer, at, value) if part < 2 else _put_digits(buffer, at, value, 1)
+                at = put_price(buffer, at, value) if part < 2 else put_digits(buffer, at, value, 1)
         buffer[at] = _CLOSE
         at += 1
         ends[i] = at

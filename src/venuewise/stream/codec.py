@@ -8,7 +8,7 @@ it aside and go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -159,17 +159,23 @@ def encode(events: Events, rows: slice = slice(None)) -> list[bytes]:
     before += [f',"{part}_{level:02d}":' for level in range(levels) for part in _LEVEL_PARTS]
     room = _wire.MAX_BASE_BYTES + max(map(len, texts)) + 4 * levels * _wire.MAX_FIELD_BYTES
     buffer = np.empty(n * room, np.uint8)
-    names, name_ends = _joined([text.encode() for text in before])
-    symbols, symbol_ends = _joined(texts)
+    names, name_ends = joined_bytes([text.encode() for text in before])
+    symbols, symbol_ends = joined_bytes(texts)
     ends = _wire.write_rows(table, levels, names, name_ends, symbols, symbol_ends, buffer)
     stops = ends.tolist()
     text = buffer[: stops[-1] if stops else 0].tobytes()
     return [text[start:stop] for start, stop in zip([0, *stops[:-1]], stops, strict=True)] if stops else []
 
 
-def _joined(texts: Sequence[bytes]) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Int64]:
+def joined_bytes(texts: Sequence[bytes]) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Int64]:
+    """The same of bytes."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     return np.frombuffer(b"".join(texts), np.uint8), np.cumsum(lengths)
+
+
+def joined_text(texts: Iterable[str]) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Int64]:
+    """Put texts one after the other; return their bytes, and where each ends."""
+    return joined_bytes([text.encode() for text in texts])
 
 
 def why_not_market_data(headers: Headers | None) -> str | None:
@@ -213,7 +219,7 @@ class Decoder:
         self._publishers: dict[int, int] = {}
         kept = [*_BASE_NAMES, *(f"{part}_{level:02d}" for part in _LEVEL_PARTS for level in range(levels))]
         names = kept + [name for name in _KNOWN_NAMES if name not in kept]
-        self._names, self._name_ends = _joined([name.encode() for name in names])
+        self._names, self._name_ends = joined_bytes([name.encode() for name in names])
         self._kinds = np.array([_kind(name) if name in kept else KIND_IGNORED for name in names], np.uint8)
         self._columns = np.array([kept.index(name) if name in kept else -1 for name in names], np.int64)
         self._limits = np.array([_LIMITS.get(name, _UINT32_MAX) for name in names], np.int64)
@@ -248,18 +254,20 @@ class Decoder:
         """
         n = len(values)
         texts = [value if value is not None and len(value) <= MAX_MESSAGE_BYTES else b"" for value in values]
-        text, ends = _joined(texts)
         table = np.repeat(self._defaults[None, :], n, axis=0)
-        symbols, symbol_ends = _joined([symbol.encode() for symbol in self._symbols])
-        read = _wire.read_rows(
-            text, ends, self._names, self._name_ends, self._kinds, self._columns, self._limits, self._needs,
-            self._letters, symbols, symbol_ends, self._order, table,
-        )  # fmt: skip
+        unread = self._read_plain(texts, table, np.arange(n))
+        known = len(self._symbols)
         poison: dict[int, str] = {}
-        for index in np.flatnonzero(~read).tolist():
+        while len(unread):
+            index, unread = int(unread[0]), unread[1:]
             reason = self._read_fully(values[index], table[index])
             if reason is not None:
                 poison[index] = reason
+            # Messages of a new symbol are not plain until one of them was read: try the rest again, but not once
+            # for every symbol.
+            if len(self._symbols) > known and len(self._symbols) >= 2 * known:
+                known = len(self._symbols)
+                unread = self._read_plain(texts, table, unread)
         synthetic = False
         for index, header in enumerate(headers or ()):
             synthetic = synthetic or (header is not None and SYNTHETIC_HEADER in header)
@@ -272,6 +280,18 @@ class Decoder:
         rows = np.delete(np.arange(n), list(poison))
         good = table[rows] if poison else table
         return Batch(self._events(good, synthetic), rows, tuple(Poison(i, poison[i]) for i in sorted(poison)))
+
+    def _read_plain(self, texts: Sequence[bytes], table: Int64, which: Int64) -> Int64:
+        """Read those of some messages that are plain into their rows; return which are not."""
+        text, ends = joined_bytes([texts[index] for index in which.tolist()])
+        symbols, symbol_ends = joined_bytes([symbol.encode() for symbol in self._symbols])
+        rows = np.repeat(self._defaults[None, :], len(which), axis=0)
+        read = _wire.read_rows(
+            text, ends, self._names, self._name_ends, self._kinds, self._columns, self._limits, self._needs,
+            self._letters, symbols, symbol_ends, self._order, rows,
+        )  # fmt: skip
+        table[which] = rows
+        return which[~read]
 
     def _read_fully(self, value: bytes | None, row: Int64) -> str | None:
         """Read any valid message into a row of defaults, or return what is wrong with it."""

@@ -21,7 +21,7 @@ from venuewise.data.events import ROW_COLUMNS, Events, Int64
 from venuewise.errors import ConfigError
 from venuewise.stream.codec import MARKET_HEADERS, SYNTHETIC_HEADER, encode
 from venuewise.stream.settings import Settings
-from venuewise.stream.source import HEADER_ROW, HEADER_SOURCE, read_to_end
+from venuewise.stream.source import HEADER_ABOUT, HEADER_ROW, HEADER_SOURCE, About, read_to_end
 from venuewise.stream.topics import partition_of, quiet
 
 FLUSH_SECONDS: Final = 30.0
@@ -144,6 +144,7 @@ class KafkaSink:
         self._partitions = [partition_of(key, partitions) for key in self._keys]
         synthetic = [SYNTHETIC_HEADER] if events.synthetic else []
         self._headers = [*MARKET_HEADERS, *synthetic, (HEADER_SOURCE, source.encode())]
+        self._about = (HEADER_ABOUT, msgspec.json.encode(About.of(events)))
         self._failed: list[KafkaError] = []
         self._producer = Producer(
             settings.client(
@@ -159,6 +160,8 @@ class KafkaSink:
 
     def send(self, row: int, symbol: int, value: bytes) -> None:
         headers = [*self._headers, (HEADER_ROW, b"%d" % row)]
+        if row == 0:
+            headers.append(self._about)
         key, partition = self._keys[symbol], self._partitions[symbol]
         while True:
             try:

@@ -38,6 +38,8 @@ COMMIT_SECONDS: Final = 30.0
 OUTAGE_SECONDS: Final = 300.0
 """How long the service waits for a broker that has gone away, before it gives up."""
 NOTED_SECONDS: Final = 10.0
+UNKNOWN_MEMBER: Final = (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID, KafkaError._STATE)
+"""Errors of a consumer that the group has given up: those of a call, and of calls after it."""
 ROLES: Final = ("orders", "fills", "children", "market")
 """Order in which the inputs of one poll are processed."""
 
@@ -202,14 +204,27 @@ class Service:
         transaction that goes through proves that there is none.
         """
         log.warning("the group does not know this consumer any more; joining again")
-        with suppress(KafkaException):
-            _persist(lambda: self._producer.abort_transaction(COMMIT_SECONDS))
-        self._producer.begin_transaction()
-        self._send(self.wiring.changelog, b"alive", None, partition=0)
-        _persist(lambda: self._producer.commit_transaction(COMMIT_SECONDS))
+        deadline = time.monotonic() + OUTAGE_SECONDS
+        while not self._still_ours():
+            if time.monotonic() > deadline:
+                raise ConfigError("the broker takes no transaction any more")
         self._consumer.close()
         self.processors.clear()
         self._join_group()
+
+    def _still_ours(self) -> bool:
+        """Say whether a transaction of nothing goes through; where it may be tried again, say no."""
+        with suppress(KafkaException):  # where none is open
+            _persist(lambda: self._producer.abort_transaction(COMMIT_SECONDS))
+        try:
+            self._producer.begin_transaction()
+            self._send(self.wiring.changelog, b"alive", None, partition=0)
+            _persist(lambda: self._producer.commit_transaction(COMMIT_SECONDS))
+        except KafkaException as failure:
+            if not failure.args[0].txn_requires_abort():
+                raise
+            return False
+        return True
 
     def _prepare_topics(self, stop: StopRequest) -> None:
         market = self.wiring.inputs["market"]
@@ -234,7 +249,7 @@ class Service:
                 began = time.monotonic()
                 committed = bool(messages) and self._transact(messages)
             except KafkaException as failure:
-                if failure.args[0].code() not in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID):
+                if failure.args[0].code() not in UNKNOWN_MEMBER:
                     raise
                 self._join_again()
                 continue
@@ -338,7 +353,9 @@ class Service:
     ) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, headers=list(headers) if headers else None)
+                self._producer.produce(
+                    topic, value, key, partition, headers=list(headers) if headers else None
+                )
             except (
                 BufferError
             ):  # The broker is slower than we are: wait for it, and hold no more than the queue.

@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -25,9 +26,33 @@ HEADER_SOURCE: Final = "source"
 """Header with the fingerprint of the data that a row is from."""
 HEADER_ROW: Final = "row"
 """Header with the number of the row in these data."""
+HEADER_ABOUT: Final = "about"
+"""Header of the first row with what is not in the rows: see `About`."""
 
 _BATCH: Final = 10_000
 _POLL_SECONDS: Final = 0.2
+
+
+class About(msgspec.Struct, frozen=True):
+    """What `Events` know beside their rows.
+
+    Attributes
+    ----------
+    files : list of str
+    time_column : str
+    levels : int
+    notes : list of str
+    """
+
+    files: list[str]
+    time_column: str
+    levels: int
+    notes: list[str]
+
+    @classmethod
+    def of(cls, events: Events) -> About:
+        """Return that of some data."""
+        return cls(list(events.source), events.time_column, events.levels, list(events.notes))
 
 
 def read_to_end(settings: Settings, topic: str, *, last: int | None = None) -> Iterator[Message]:
@@ -105,7 +130,7 @@ def read_topic(
     -------
     events : Events
         The rows in the order of time, and of the file at equal times; a row that was sent again counts once.
-        Venues and symbols have the codes that reading the file gives them.
+        Venues and symbols have the codes that reading the file gives them, and the data are named after the file.
     poison : tuple of Poison
         The messages that are no market data, by their place in the topic's partitions one after the other.
 
@@ -121,6 +146,7 @@ def read_topic(
     numbers: list[int] = []
     known: set[tuple[bytes, int]] = set()
     seen = 0
+    about: dict[bytes, About] = {}
     while batch := list(islice(messages, _BATCH)):
         headers = [message.headers() for message in batch]
         decoded = decoder.decode([message.value() for message in batch], headers)
@@ -134,15 +160,29 @@ def read_topic(
                 if (source, number) in known:
                     continue
                 known.add((source, number))
+                if HEADER_ABOUT in named:
+                    about[source] = msgspec.json.decode(named[HEADER_ABOUT], type=About)
             kept.append(place)
             numbers.append(number)
         parts.append(decoded.events.take(np.array(kept, np.int64)))
         seen += len(batch)
     if not numbers:
         raise ConfigError(f"topic {topic} holds no market data; produce to it first")
-    joined = _joined(parts)
+    joined = replace(_joined(parts), source=(f"kafka://{topic}",))
+    if len(about) == 1:
+        joined = _described(joined, *about.values())
     order = np.lexsort((np.array(numbers), joined.ts))
-    return _recoded(replace(joined.take(order), source=(f"kafka://{topic}",))), tuple(poison)
+    return _recoded(joined.take(order)), tuple(poison)
+
+
+def _described(events: Events, about: About) -> Events:
+    """Give rows back what the file they come from says beside them; levels that it lacks are empty here."""
+    kept = slice(min(about.levels, events.levels))
+    return replace(
+        events, bid_px=events.bid_px[:, kept], ask_px=events.ask_px[:, kept], bid_sz=events.bid_sz[:, kept],
+        ask_sz=events.ask_sz[:, kept], source=tuple(about.files), time_column=about.time_column,
+        notes=tuple(about.notes),
+    )  # fmt: skip
 
 
 def _joined(parts: list[Events]) -> Events:

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
 
-from venuewise.data.events import PRICE_SCALE, Events
-from venuewise.data.reader import iso
+from venuewise.data.events import Events
 from venuewise.errors import ConfigError
 from venuewise.market.book import NO_AGE_LIMIT, sign_of
 from venuewise.market.venues import Venue, VenueTable, fees
 from venuewise.model.allocation_kernels import EXACT_FILL, GREEDY_EXACT_FILL
 from venuewise.strategies import BestAsk, Vwap
+from venuewise.stream._decision_wire import ROOM, VENUE_ROOM, Texts, write_decisions
 from venuewise.stream.books import (
     DECIDED,
     MODEL,
-    NO_QUOTE,
     Books,
     Decisions,
     Plan,
@@ -32,75 +31,14 @@ from venuewise.stream.books import (
     no_decisions,
     room_for,
 )
-from venuewise.stream.codec import SYNTHETIC_HEADER, Decoder, encode
+from venuewise.stream.codec import SYNTHETIC_HEADER, Decoder, encode, joined_text
 from venuewise.stream.processing import DeadLetter, Incoming, Outgoing, Processed
 
 Algorithm = Literal["exact", "greedy", "best_ask", "vwap"]
 ALGORITHMS: Final = ("exact", "greedy", "best_ask", "vwap")
 
 _CLOCK: Final = b"clock|"
-
-
-class Summary(msgspec.Struct, frozen=True, gc=False):
-    """What the decision would do at once."""
-
-    total_executed: int
-    underfill: int
-    overfill: int
-    cash_spent: float
-    fill_rate: float
-
-
-class AskLine(msgspec.Struct, frozen=True, gc=False):
-    """One venue of a buy: what it shows, what it charges, what it gets."""
-
-    venue_id: int
-    venue: str
-    ask: float | None
-    ask_size: int
-    fee: float
-    rebate: float
-    allocation: int
-
-
-class BidLine(msgspec.Struct, frozen=True, gc=False):
-    """One venue of a sell."""
-
-    venue_id: int
-    venue: str
-    bid: float | None
-    bid_size: int
-    fee: float
-    rebate: float
-    allocation: int
-
-
-class Decision(msgspec.Struct, frozen=True, gc=False):
-    """What `route` publishes for a row of market data."""
-
-    symbol: str
-    timestamp: str
-    order_size: int
-    side: str
-    algorithm: str
-    mid: float
-    allocation: list[int]
-    total_cost: float
-    execution_summary: Summary
-    venues: list[AskLine | BidLine] | Any
-    synthetic: bool
-
-
-class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """What `route` publishes for a row that it does not decide at."""
-
-    symbol: str
-    timestamp: str
-    order_size: int
-    side: str
-    algorithm: str
-    refused: str
-    synthetic: bool
+_LONGEST_NUMBER: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +99,6 @@ class WhatIf:
         self.books = Books(settings.levels)
         self._venues: tuple[Venue, ...] = ()
         self._changed: dict[bytes, bytes | None] = {}
-        self._encoder = msgspec.json.Encoder()
 
     def process(self, role: str, messages: Sequence[Incoming]) -> Processed:
         """Decide at every message that can be read; name those that cannot."""
@@ -243,53 +180,47 @@ class WhatIf:
     def _outputs(
         self, joined: Events, first: int, decisions: Decisions, synthetic: Sequence[bool]
     ) -> list[Outgoing]:
-        settings, encode_json = self.settings, self._encoder.encode
-        line = AskLine if settings.side == "buy" else BidLine
-        about = [
-            (p, v.name, v.taker_fee_dollars, v.maker_rebate_dollars)
-            for p, v in zip(self.books.publishers, self._venues, strict=True)
+        ts, symbol = joined.ts[first:], joined.symbol[first:].astype(np.int64)
+        texts = self._texts(joined.symbols)
+        longest = int(np.diff(texts.symbol_ends, prepend=0).max())
+        room = ROOM + len(texts.common) + longest + len(texts.before) + len(texts.after)
+        room += len(self._venues) * (VENUE_ROOM + _LONGEST_NUMBER)
+        buffer = np.empty(len(ts) * room, np.uint8)
+        flags = np.asarray(synthetic, np.uint8)
+        ends = write_decisions(
+            np.ascontiguousarray(ts), symbol, flags, decisions, self.settings.order_size, self.plan.sign, texts,
+            buffer,
+        ).tolist()  # fmt: skip
+        text = buffer[: ends[-1]].tobytes()
+        keys = [name.encode() for name in joined.symbols]
+        return [
+            Outgoing("decisions", keys[code], text[start:end])
+            for code, start, end in zip(symbol.tolist(), [0, *ends[:-1]], ends, strict=True)
         ]
-        keys = [symbol.encode() for symbol in joined.symbols]
-        spent = 1.0 if settings.side == "buy" else -1.0
-        size = settings.order_size
-        outputs = []
-        known = decisions.known.tolist()
-        prices, sizes = (decisions.price / PRICE_SCALE).tolist(), decisions.size.tolist()
-        shares, status = decisions.shares.tolist(), decisions.status.tolist()
-        # Money of a what-if is a float: nine decimals are what prices have, the rest is noise.
-        cost, cash = np.round(decisions.cost, 9).tolist(), np.round(decisions.cash, 9).tolist()
-        mid = decisions.mid.tolist()
-        executed = decisions.executed.tolist()
-        for at, (ts, code) in enumerate(
-            zip(joined.ts[first:].tolist(), joined.symbol[first:].tolist(), strict=True)
-        ):
-            symbol = joined.symbols[code]
-            if status[at] != DECIDED:
-                why = (
-                    f"no venue shows {'an ask' if settings.side == 'buy' else 'a bid'} that can be taken"
-                    if status[at] == NO_QUOTE
-                    else "waiting for the next interval"
-                )
-                message: Decision | Refusal = Refusal(
-                    symbol, iso(ts), size, settings.side, settings.algorithm, why, synthetic[at]
-                )
-            else:
-                lines = [
-                    line(*about[v][:2], prices[at][v] if sizes[at][v] else None, sizes[at][v], *about[v][2:],
-                         shares[at][v])
-                    for v in range(len(about))
-                    if known[at][v]
-                ]  # fmt: skip
-                done = executed[at]
-                message = Decision(
-                    symbol, iso(ts), size, settings.side, settings.algorithm, mid[at],
-                    [shown.allocation for shown in lines], cost[at],
-                    Summary(done, max(size - done, 0), max(done - size, 0), spent * cash[at],
-                            min(done, size) / size),
-                    lines, synthetic[at],
-                )  # fmt: skip
-            outputs.append(Outgoing("decisions", keys[code], encode_json(message)))
-        return outputs
+
+    def _texts(self, symbols: Sequence[str]) -> Texts:
+        """Return what is the same in all messages, as text."""
+        settings = self.settings
+        buy = settings.side == "buy"
+        price, size = ("ask", "ask_size") if buy else ("bid", "bid_size")
+        before = [
+            f'{{"venue_id":{publisher},"venue":{_json(venue.name)},"{price}":'
+            for publisher, venue in zip(self.books.publishers, self._venues, strict=True)
+        ]
+        after = [
+            f',"fee":{_json(v.taker_fee_dollars)},"rebate":{_json(v.maker_rebate_dollars)},"allocation":'
+            for v in self._venues
+        ]
+        about = {"order_size": settings.order_size, "side": settings.side, "algorithm": settings.algorithm}
+        common = [
+            '{"symbol":', ',"timestamp":"', '",' + _json(about)[1:-1], ',"mid":', ',"allocation":[',
+            '],"total_cost":', ',"execution_summary":{"total_executed":', ',"underfill":', ',"overfill":',
+            ',"cash_spent":', ',"fill_rate":', '},"venues":[', f',"{size}":', ',"synthetic":false}',
+            ',"synthetic":true}', f',"refused":"no venue shows {"an ask" if buy else "a bid"} that can be taken"',
+            ',"refused":"waiting for the next interval"',
+        ]  # fmt: skip
+        names = [_json(symbol) for symbol in symbols]
+        return Texts(*joined_text(common), *joined_text(names), *joined_text(before), *joined_text(after))
 
     def _counts(self, decisions: Decisions) -> dict[str, float]:
         decided = decisions.status == DECIDED
@@ -302,6 +233,10 @@ class WhatIf:
             "shares_filled": float(filled),
             "saved_dollars": float((decisions.best_ask_cost - decisions.cost)[decided].sum()),
         }
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _is_synthetic(message: Incoming) -> bool:

@@ -1,0 +1,363 @@
+"""The router on a real Kafka broker: throughput, latency, memory and scaling, against an echo loop and Quix Streams.
+
+The echo loop is our own service with the routing left out: it consumes, decodes, encodes the row as a message,
+produces and commits in transactions. Quix Streams does the router's job with its own means: exactly-once guarantee,
+its JSON codecs, its state store with a changelog, our allocator. Each measured run is a process of its own with a
+consumer group of its own; the times are from the first batch to the last commit, so neither starting nor compiling
+counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import numpy as np
+from confluent_kafka import Consumer, Producer, TopicPartition
+from quixstreams import Application
+
+import venuewise as vw
+from benchmarks.table import Table
+from venuewise.market.venues import load_venues
+from venuewise.stream import broker
+from venuewise.stream.codec import MARKET_HEADERS, Decoder, encode
+from venuewise.stream.metrics import Metrics
+from venuewise.stream.processing import Incoming, Outgoing, Processed
+from venuewise.stream.service import Service, Wiring
+from venuewise.stream.settings import Settings, load
+from venuewise.stream.stopping import StopRequest
+from venuewise.stream.topics import ensure_topic, partition_of
+from venuewise.stream.whatif import WhatIf, WhatIfSettings
+
+MESSAGES: Final = 150_000
+QUIX_MESSAGES: Final = 10_000
+PACED_RATE: Final = 500
+PACED_SECONDS: Final = 12
+MEMORY_MESSAGES: Final = 2_000_000
+ROUNDS: Final = 3
+SYMBOLS: Final = ("AAPL", "MSFT")
+
+
+class Echo:
+    """The router with the routing left out."""
+
+    def __init__(self) -> None:
+        self.decoder = Decoder(1)
+
+    def process(self, role: str, messages: Sequence[Incoming]) -> Processed:
+        batch = self.decoder.decode([m.value for m in messages], [m.headers for m in messages])
+        keys = [batch.events.symbols[code].encode() for code in batch.events.symbol.tolist()]
+        values = encode(batch.events)
+        return Processed([Outgoing("decisions", k, v) for k, v in zip(keys, values, strict=True)], [], {})
+
+    def changes(self) -> list[tuple[bytes, bytes | None]]:
+        return []
+
+    def restore(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        pass
+
+
+class Timed(Service):
+    """A service that notes when its first batch began and its last was committed, and what memory it held."""
+
+    began = ended = 0.0
+    resident: list[tuple[int, int]]
+
+    def _transact(self, messages: list[Any]) -> bool:
+        self.began = self.began or time.monotonic()
+        committed = super()._transact(messages)
+        self.ended = time.monotonic()
+        self.resident = [*getattr(self, "resident", []), (self.done + len(messages), resident_kb())]
+        return committed
+
+
+def resident_kb() -> int:
+    """Return what this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * (os.sysconf("SC_PAGE_SIZE") // 1024)
+
+
+def what_if() -> WhatIf:
+    return WhatIf(WhatIfSettings(), load_venues())
+
+
+def serve(kind: str, bootstrap: str, topic: str, out: str, limit: str, instance: str = "one") -> None:
+    """Run a service over a topic and print its times as JSON."""
+    settings = load(flags={"kafka_bootstrap_servers": bootstrap})
+    for processor in (Echo(), what_if()):  # compiles
+        processor.process("market", [Incoming(value, [*MARKET_HEADERS]) for value in encode(sample(1))])
+    wiring = Wiring({"market": topic}, {"decisions": out}, f"{out}.changelog", f"{out}.dead")
+    service = Timed(
+        settings, wiring, Echo if kind == "echo" else what_if, group=f"{out}.group", instance=instance,
+        metrics=Metrics(),
+    )  # fmt: skip
+    service.run(StopRequest(), limit=int(limit) or None, idle_exit=4.0 if limit == "0" else 30.0)
+    memory = [kb for done, kb in service.resident]
+    marks = [memory[int((len(memory) - 1) * share)] for share in (0.1, 0.25, 0.5, 0.75, 1.0)]
+    print(json.dumps({"began": service.began, "ended": service.ended, "done": service.done, "kb": marks}))
+
+
+def quix(stateful: str, bootstrap: str, topic: str, out: str, limit: str) -> None:
+    """Do the router's job with Quix Streams and print its times as JSON."""
+    app = Application(
+        bootstrap, consumer_group=f"{out}.group", auto_offset_reset="earliest", loglevel="ERROR",
+        processing_guarantee="exactly-once", commit_every=5000, state_dir=tempfile.mkdtemp(),
+        producer_extra_config={"compression.type": "lz4"},
+    )  # fmt: skip
+    table = load_venues()
+    taker = {p: v.taker_fee_dollars for p, v in ((p, table.resolve((p,))[0]) for p in range(1, 40))}
+    maker = {p: v.maker_rebate_dollars for p, v in ((p, table.resolve((p,))[0]) for p in range(1, 40))}
+    times: list[float] = []
+    kept: dict[str, dict[str, Any]] = {}
+
+    def decide(row: dict[str, Any], book: dict[str, Any]) -> dict[str, Any]:
+        times.append(time.monotonic())
+        book[str(row["publisher_id"])] = [row["bid_px_00"], row["ask_px_00"], row["ask_sz_00"]]
+        shown = [(int(p), q) for p, q in sorted(book.items()) if q[1] is not None and q[2]]
+        bids = [q[0] for _, q in shown if q[0] is not None]
+        mid = (max(bids) + min(q[1] for _, q in shown)) / 2 if bids else None
+        found = vw.allocate(
+            5000, ask=[q[1] for _, q in shown], ask_size=[q[2] for _, q in shown],
+            fee=[taker[p] for p, _ in shown], rebate=[maker[p] for p, _ in shown],
+            lambda_over=0.01, lambda_under=0.005, theta_queue=0.002, mid=mid,
+        )  # fmt: skip
+        shares = found.shares.tolist()
+        done = int(found.executed)
+        return {
+            "symbol": row["symbol"], "timestamp": row["timestamp"], "order_size": 5000, "side": "buy",
+            "algorithm": "exact", "mid": mid, "allocation": shares, "total_cost": found.cost,
+            "execution_summary": {
+                "total_executed": done, "underfill": max(5000 - done, 0), "overfill": max(done - 5000, 0),
+                "cash_spent": found.cash, "fill_rate": min(done, 5000) / 5000,
+            },
+            "venues": [
+                {"venue_id": p, "ask": q[1], "ask_size": q[2], "fee": taker[p], "rebate": maker[p], "allocation": n}
+                for (p, q), n in zip(shown, shares, strict=True)
+            ],
+        }  # fmt: skip
+
+    def with_state(row: dict[str, Any], state: Any) -> dict[str, Any]:
+        book = state.get("book", {})
+        decision = decide(row, book)
+        state.set("book", book)
+        return decision
+
+    frame = app.dataframe(app.topic(topic, value_deserializer="json"))
+    if stateful == "state":
+        frame = frame.apply(with_state, stateful=True)
+    else:
+        frame = frame.apply(lambda row: decide(row, kept.setdefault(row["symbol"], {})))
+    frame.to_topic(app.topic(out, value_serializer="json"))
+    app.run(count=int(limit), timeout=60)
+    print(json.dumps({"began": times[0], "ended": time.monotonic(), "done": len(times)}))
+
+
+def sample(seconds: float, levels: int = 10) -> vw.Events:
+    """Return generated market data of five venues, two symbols."""
+    events = vw.generate(venues=5, symbols=SYMBOLS, duration=f"{seconds}s", seed=3)
+    return events if levels == events.levels else Decoder(levels).decode(encode(events)).events
+
+
+def fill(settings: Settings, topic: str, messages: int, levels: int = 10, partitions: int = 2) -> int:
+    """Produce so many messages, one symbol a partition; return their bytes."""
+    ensure_topic(settings, topic, partitions)
+    events = sample(60, levels)
+    values = encode(events)
+    codes = events.symbol.tolist()
+    producer = Producer(
+        settings.client({"linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 500_000})
+    )
+    place = {code: code % partitions for code in range(len(events.symbols))}
+    size = 0
+    for i in range(messages):
+        at = i % len(values)
+        size += len(values[at])
+        while True:
+            try:
+                producer.produce(
+                    topic, values[at], events.symbols[codes[at]].encode(), place[codes[at]],
+                    headers=list(MARKET_HEADERS),
+                )  # fmt: skip
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush(120)
+    return size
+
+
+class Bench:
+    """A broker of its own, and processes that run against it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.bootstrap = broker.up(directory, port=0, heap_mb=512).bootstrap_servers
+        self.settings = load(flags={"kafka_bootstrap_servers": self.bootstrap})
+
+    def start(self, *arguments: object, core: int | None = None) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "benchmarks.streaming", *map(str, arguments)]
+        if core is not None:
+            command = ["taskset", "-c", str(core), *command]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def result(self, process: subprocess.Popen[str]) -> dict[str, Any]:
+        out, err = process.communicate(timeout=600)
+        if process.returncode:
+            raise RuntimeError(err)
+        found: dict[str, Any] = json.loads(out.splitlines()[-1])
+        return found
+
+    def rate(self, kind: str, topic: str, messages: int, *more: object) -> tuple[float, dict[str, Any]]:
+        """Return messages a second."""
+        found = self.result(self.start(kind, *more, self.bootstrap, topic, name(kind), messages))
+        return found["done"] / (found["ended"] - found["began"]), found
+
+    def scaled(self, topic: str, messages: int, instances: int, pinned: bool) -> float:
+        """Return messages a second of some instances of one group, each on a core of its own if `pinned`."""
+        out = name("scale")
+        running = [
+            self.start("route", self.bootstrap, topic, out, 0, f"i{i}", core=i if pinned else None)
+            for i in range(instances)
+        ]
+        found = [self.result(process) for process in running]
+        done = sum(f["done"] for f in found)
+        if done != messages:
+            raise RuntimeError(f"{done} messages processed of {messages}")
+        return float(done / (max(f["ended"] for f in found) - min(f["began"] for f in found if f["done"])))
+
+    def latencies(self, kind: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return milliseconds from producing a message to having the committed answer, at a steady rate."""
+        topic, out = name("paced"), name(kind)
+        ensure_topic(self.settings, topic, 1)
+        ensure_topic(self.settings, out, 1)
+        process = self.start(kind, self.bootstrap, topic, out, 0)
+        values = encode(sample(20))[: PACED_RATE * PACED_SECONDS]
+        producer = Producer(self.settings.client({"linger.ms": 0}))
+        consumer = Consumer(self.settings.client({"group.id": out, "fetch.wait.max.ms": 5}))
+        consumer.assign([TopicPartition(out, 0, 0)])
+        for value in values[:20]:  # until the service is there
+            producer.produce(topic, value, partition=0)
+        producer.flush(10)
+        seen = 0
+        while seen < 20:
+            seen += len(consumer.consume(20, 0.1))
+        sent: list[float] = []
+        came: list[float] = []
+        began = time.perf_counter()
+        while len(came) < len(values):
+            now = time.perf_counter()
+            while len(sent) < len(values) and began + len(sent) / PACED_RATE <= now:
+                producer.produce(topic, values[len(sent)], partition=0)
+                sent.append(time.perf_counter())
+            producer.poll(0)
+            message = consumer.poll(0.0005)
+            if message is not None and message.error() is None:
+                came.append(time.perf_counter())
+        consumer.close()
+        self.result(process)
+        return np.asarray((np.array(came) - np.array(sent))[PACED_RATE:] * 1e3)
+
+
+def name(kind: str) -> str:
+    return f"{kind}.{uuid4().hex[:8]}"
+
+
+def decision_times() -> list[float]:
+    """Return microseconds of each decision on a message of its own: decode, book, allocate, encode, state."""
+    router = what_if()
+    messages = [Incoming(value, [*MARKET_HEADERS]) for value in encode(sample(20))[:12_000]]
+    took = []
+    for message in messages:
+        began = time.perf_counter_ns()
+        router.process("market", [message])
+        router.changes()
+        took.append((time.perf_counter_ns() - began) / 1e3)
+    return took[2_000:]
+
+
+def in_turn(*measures: Callable[[], float], rounds: int = ROUNDS) -> list[float]:
+    """Return the median of each measure, taken in turn."""
+    found: list[list[float]] = [[] for _ in measures]
+    for _ in range(rounds):
+        for measure, values in zip(measures, found, strict=True):
+            values.append(measure())
+    return [statistics.median(values) for values in found]
+
+
+def run() -> Table:
+    """Measure everything against one broker."""
+    assert {partition_of(symbol.encode(), 2) for symbol in SYMBOLS}  # symbols are placed by hand
+    with tempfile.TemporaryDirectory() as directory:
+        bench = Bench(Path(directory) / "broker")
+        try:
+            return _measure(bench)
+        finally:
+            broker.down(bench.directory, wipe=True)
+
+
+def _measure(bench: Bench) -> Table:
+    topic, small, large = name("market"), name("few"), name("many")
+    fill(bench.settings, topic, MESSAGES)
+    fill(bench.settings, small, QUIX_MESSAGES)
+    route, echo = in_turn(
+        lambda: bench.rate("route", topic, MESSAGES)[0], lambda: bench.rate("echo", topic, MESSAGES)[0]
+    )
+    stateful, stateless = in_turn(
+        lambda: bench.rate("quix", small, QUIX_MESSAGES, "state")[0],
+        lambda: bench.rate("quix", small, QUIX_MESSAGES, "memory")[0],
+        rounds=2,
+    )
+    one, two = in_turn(
+        lambda: bench.scaled(topic, MESSAGES, 1, True), lambda: bench.scaled(topic, MESSAGES, 2, True)
+    )
+    free_one, free_two = in_turn(
+        lambda: bench.scaled(topic, MESSAGES, 1, False),
+        lambda: bench.scaled(topic, MESSAGES, 2, False),
+        rounds=2,
+    )
+    paced: dict[str, list[Any]] = {"route": [], "echo": []}
+    for _ in range(ROUNDS):
+        for kind, measured in paced.items():
+            measured.append(np.percentile(bench.latencies(kind), [50, 99, 99.9]))
+    ours, theirs = (np.median(paced[kind], axis=0) for kind in ("route", "echo"))
+    p50, p99, p999 = np.percentile(decision_times(), [50, 99, 99.9])
+    size = fill(bench.settings, large, MEMORY_MESSAGES, levels=1)
+    _, memory = bench.rate("route", large, MEMORY_MESSAGES)
+    marks = " / ".join(f"{kb / 1024:.0f}" for kb in memory["kb"])
+    rows: list[tuple[str, ...]] = [
+        ("throughput, messages/s", f"{route:,.0f}", f"{echo:,.0f} (echo loop)", f"{route / echo:.2f}"),
+        ("", f"{route:,.0f}", f"{stateful:,.0f} (Quix Streams)", f"{route / stateful:.1f}"),
+        ("", f"{route:,.0f}", f"{stateless:,.0f} (Quix Streams, no saved state)", f"{route / stateless:.1f}"),
+        ("two instances, a core each, messages/s", f"{two:,.0f}", f"{one:,.0f} (one, on one core)",
+         f"{two / one:.2f}"),
+        ("two instances, both cores free, messages/s", f"{free_two:,.0f}", f"{free_one:,.0f} (one)",
+         f"{free_two / free_one:.2f}"),
+        ("end to end p50 / p99 / p99.9, ms", " / ".join(f"{v:.1f}" for v in ours),
+         " / ".join(f"{v:.1f}" for v in theirs) + " (echo loop)", f"{ours[1] / theirs[1]:.2f} (p99)"),
+        ("one decision p50 / p99 / p99.9, us", f"{p50:.0f} / {p99:.0f} / {p999:.0f}", "", ""),
+        ("resident at 10/25/50/75/100 %, MB", marks, "", f"{memory['kb'][-1] / memory['kb'][0]:.2f} (end / 10 %)"),
+    ]  # fmt: skip
+    return Table(
+        "Router on Kafka", ("what", "venuewise", "against", "ratio"), rows,
+        (
+            f"A broker on this machine; {MESSAGES:,} messages of ten levels, 5 venues, 2 symbols, 2 partitions; "
+            f"Quix Streams over {QUIX_MESSAGES:,} of them.",
+            f"End to end: {PACED_RATE} messages/s for {PACED_SECONDS} s, produced to read committed.",
+            f"Memory: over {MEMORY_MESSAGES:,} messages of one level, {size / 1e6:,.0f} MB.",
+        ),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    kind, *arguments = sys.argv[1:]
+    if kind == "quix":
+        quix(*arguments)
+    else:
+        serve(kind, *arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,7 @@ def serve_orders(settings: Settings, *, show: bool, limit: int | None, idle_exit
         changelog=f"{group}.changelog",
         dead_letters=settings.dead_letters,
     )  # fmt: skip
+    _rehearse(settings)
     serve(
         settings, wiring, _routers(settings), group=group, show=show, limit=limit, idle_exit=idle_exit,
         what=f"{settings.topic}, {settings.orders_topic} and {settings.fills_topic}",
@@ -101,6 +103,7 @@ def venue_sim(
         changelog=f"{group}.changelog",
         dead_letters=settings.dead_letters,
     )
+    _rehearse(settings)
     serve(
         settings, wiring, _venues(settings), group=group, show=show, limit=limit, idle_exit=idle_exit,
         what=f"{settings.topic} and {settings.children_topic}",
@@ -142,6 +145,21 @@ def orders_over_files(
                     topic = topics[output.role].encode()
                     sys.stdout.buffer.write(b'{"topic":"%b","message":%b}\n' % (topic, output.value))
         sys.stdout.buffer.flush()
+
+
+def _rehearse(settings: Settings) -> None:
+    """Play a moment of made-up market through router and venues, so that kernels are loaded before the first order."""
+    from venuewise.data.generate import generate
+    from venuewise.stream.closed_loop import ClosedLoop
+    from venuewise.stream.order_messages import NewOrder, encode
+    from venuewise.stream.order_strategies import BUILT_IN
+
+    events = generate(venues=2, symbols=["REHEARSAL"], duration="50ms", seed=1)
+    loop = ClosedLoop(_routers(settings)(), _venues(settings)())
+    end = int(events.ts[-1])
+    loop.request(encode(NewOrder(name, "REHEARSAL", "buy", 10, end, strategy=name)) for name in BUILT_IN)
+    for _ in chain(loop.play(events), loop.close()):
+        pass
 
 
 def _routers(settings: Settings) -> Callable[[], Parents]:

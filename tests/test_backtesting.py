@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import venuewise as vw
+from tests.command import call
 from tests.markets import events_of
 from venuewise.data.events import Events
 from venuewise.errors import ConfigError
 from venuewise.report.files import write_whole
-from venuewise.report.summary import summarise
+from venuewise.report.summary import savings_bps, summarise
 from venuewise.simulation.state import FILL_SHARES
 
 CENTS = "lambda_under=0.002:0.026:5,lambda_over=0.02,theta_queue=0"
+TOP = 10**12
 FIGURES = {"total_cash", "avg_fill_px", "total_cost", "shares_filled", "total_fill"}
 
 
@@ -88,6 +89,75 @@ def test_the_choice_does_not_depend_on_the_later_part(day: Events) -> None:
     assert first.outcomes["best_ask"][0].cash != second.outcomes["best_ask"][0].cash
 
 
+def test_orders_in_whose_time_nothing_happens_are_left_out_and_counted() -> None:
+    seconds = [*range(10), *range(40, 60)]
+    book = [[(1001, 500 + s)] for s in seconds]
+    events = events_of([s * 10**9 for s in seconds], [0] * 30, book, [[(999, 10)]] * 30)
+    found = vw.backtest(events, order_size=10, start="every:5s", horizon="4s", split=0.0)
+    evaluation = found.to_dict()["evaluation"]
+    assert evaluation["quoted_on"]["parent_orders"] == 6  # type: ignore[index]
+    assert evaluation["quoted_on"]["without_quotes"] == 6  # type: ignore[index]
+    assert len(found.comparison.outcomes["twap"]) == len(found.comparison.quoted_on) == 6
+
+
+def test_data_of_several_days_are_tuned_on_one_and_quoted_on_the_other() -> None:
+    day = 86_400 * 10**9
+    times = [d * day + s * 10**9 for d in range(2) for s in range(120)]
+    book = [[(1001 + i % 3, 500 + i)] for i in range(240)]
+    events = events_of(times, [0] * 240, book, [[(999, 10)]] * 240)
+    first = int(events.ts[0])
+    for start in ("first", "every:10s"):
+        comparison = vw.backtest(events, order_size=10, start=start).comparison
+        assert all(first <= o.begin < o.end <= first + 119 * 10**9 for o in comparison.tuned_on)
+        assert all(first + day <= o.begin < o.end <= first + day + 119 * 10**9 for o in comparison.quoted_on)
+
+
+def test_savings_count_the_shares_that_a_strategy_leaves_open() -> None:
+    # The router waits, the dear shares are gone: it fills less, cheaply, and must not win by that.
+    ask = [[(1001, 50), (1002, 50)], [(1000, 10)], []]
+    events = events_of([0, 10**9, 2 * 10**9], [0] * 3, ask, [[(999, 10)], [(999, 10)], []])
+    grid = "lambda_under=0.005,lambda_over=0.5,theta_queue=0.004"
+    found = vw.backtest(events, order_size=60, grid=grid, split=0.0).to_dict()
+    assert found["optimized"]["shares_open"] > found["baselines"]["best_ask"]["shares_open"]  # type: ignore[index]
+    assert found["optimized"]["avg_fill_px"] < found["baselines"]["best_ask"]["avg_fill_px"]  # type: ignore[index]
+    assert found["savings_vs_baselines_bps"]["best_ask"] < 0  # type: ignore[index]
+    assert found["optimized"]["total_cost"] > found["baselines"]["best_ask"]["total_cost"]  # type: ignore[index]
+    for sign, side, data in ((1, "buy", events), (-1, "sell", mirrored(events))):
+        ours: Any = vw.backtest(data, order_size=60, side=side, grid=grid, split=0.0).to_dict()["optimized"]  # type: ignore[arg-type]
+        value = ours["total_cash"] + ours["shares_open"] * ours["open_shares_valued_at"]
+        assert ours["total_cost"] == pytest.approx(sign * value + 0.009 * ours["shares_open"], abs=1e-6)
+    orders = found["parent_orders"]
+    assert orders["all_fill_the_same"] is False  # type: ignore[index]
+    assert orders["savings_bps"]["best_ask"]["mean"] < 0  # type: ignore[index]
+
+
+def test_too_few_orders_that_do_not_overlap_get_no_interval(day: Events) -> None:
+    for horizon, blocks in (("5s", 25 / 5), ("8s", 22 / 8)):
+        found: Any = vw.backtest(day, order_size=100, start="every:1s", horizon=horizon).to_dict()
+        orders = found["parent_orders"]
+        assert orders["n"] / orders["bootstrap"]["block"] == blocks
+        assert (orders["savings_bps"]["twap"]["interval_95"] is None) == (blocks < 4)
+        assert orders["savings_bps"]["twap"]["mean"] is not None
+
+
+def test_a_tie_is_no_order_won() -> None:
+    seconds = range(20)
+    events = events_of([s * 10**9 for s in seconds], [0] * 20, [[(1001, 500)]] * 20, [[(999, 10)]] * 20)
+    found: Any = vw.backtest(events, order_size=10, start="every:2s", horizon="2s").to_dict()
+    assert found["parent_orders"]["savings_bps"]["best_ask"]["share_of_orders_won"] == 0.0
+
+
+def test_tuning_prefers_to_fill_the_order_over_spending_less() -> None:
+    ask = [[(1001, 50)], [(1000, 10)], []]
+    events = events_of([0, 10**9, 2 * 10**9], [0] * 3, ask, [[(999, 10)], [(999, 10)], []])
+    grid = "lambda_under=0.009:1:2,lambda_over=0,theta_queue=0"  # the first waits, and 50 shares stay open
+    for side, data in (("buy", events), ("sell", mirrored(events))):
+        found = vw.backtest(data, order_size=60, side=side, grid=grid, split=0.0).to_dict()  # type: ignore[arg-type]
+        assert found["best_parameters"]["lambda_under"] == 1.0  # type: ignore[index]
+        assert found["identification"]["tied"] == 1  # type: ignore[index]
+        assert found["optimized"]["shares_open"] == 0  # type: ignore[index]
+
+
 def test_same_seed_same_bytes_whatever_the_number_of_workers(day: Events, tmp_path: Path) -> None:
     texts, pictures = set(), set()
     frictions = vw.Frictions(latency_ms=1.0, adverse_probability=0.3)
@@ -100,17 +170,21 @@ def test_same_seed_same_bytes_whatever_the_number_of_workers(day: Events, tmp_pa
     assert len(texts) == len(pictures) == 1
 
 
-def test_sell_is_the_mirror_image_of_buy(day: Events) -> None:
-    top = 10**12
-    flipped = Events(
+def mirrored(day: Events) -> Events:
+    """Swap the sides of a market about 500 dollars: selling in it is what buying was."""
+    return Events(
         **{
             **{name: getattr(day, name) for name in day.__slots__},
-            "bid_px": np.where(day.ask_sz > 0, top - day.ask_px, day.ask_px),
-            "ask_px": np.where(day.bid_sz > 0, top - day.bid_px, day.bid_px),
+            "bid_px": np.where(day.ask_sz > 0, TOP - day.ask_px, day.ask_px),
+            "ask_px": np.where(day.bid_sz > 0, TOP - day.bid_px, day.bid_px),
             "bid_sz": day.ask_sz,
             "ask_sz": day.bid_sz,
         }
     )
+
+
+def test_sell_is_the_mirror_image_of_buy(day: Events) -> None:
+    flipped = mirrored(day)
     arguments = {"order_size": 900, "grid": CENTS, "split": 0.0, "slice_seconds": 5.0}
     buy = vw.backtest(day, side="buy", **arguments).comparison  # type: ignore[arg-type]
     sell = vw.backtest(flipped, side="sell", **arguments).comparison  # type: ignore[arg-type]
@@ -119,8 +193,12 @@ def test_sell_is_the_mirror_image_of_buy(day: Events) -> None:
         mirror = sell.outcomes[name][0]
         assert runs[0].filled == mirror.filled
         assert runs[0].fees == mirror.fees
-        assert runs[0].notional == top * mirror.filled - mirror.notional
+        assert runs[0].notional == TOP * mirror.filled - mirror.notional
         assert runs[0].shortfall == pytest.approx(mirror.shortfall, abs=1e3)
+        saved = savings_bps(buy.outcomes["optimized"][0], runs[0]) * runs[0].cash_of_all
+        mirror_saved = savings_bps(sell.outcomes["optimized"][0], mirror) * mirror.cash_of_all
+        assert saved == pytest.approx(mirror_saved, abs=1e-6 * abs(runs[0].cash_of_all))
+    assert savings_bps(sell.outcomes["optimized"][0], sell.outcomes["vwap"][0]) != 0
 
 
 class Patient:
@@ -183,10 +261,24 @@ def test_one_venue_is_widened_on_request_and_every_result_says_so(real_data: Pat
         ({"start": "now"}, "start"),
         ({"grid": "lambda=2"}, "grid"),
         ({"window": "13:00-14:00"}, "window"),
-        ({"bootstrap": 0}, "bootstrap"),
+        ({"bootstrap": 0}, "bootstrap: found 0; expected a number from 1 to 1000000"),
+        ({"bootstrap": 10**9}, "bootstrap"),
         ({"workers": -1}, "workers"),
         ({"max_age_ms": -1.0}, "max_age_ms"),
+        ({"max_age_ms": 1e18}, "max_age_ms"),
+        ({"max_age_ms": float("nan")}, "max_age_ms"),
         ({"seed": -1}, "seed"),
+        ({"order_size": 2**70}, "order_size: found .*; expected a number from 1 to 9223372036854775807"),
+        ({"order_size": 10**15}, "money stays exact"),
+        ({"slice_seconds": 0.0}, "slice_seconds"),
+        ({"slice_seconds": float("inf")}, "slice_seconds"),
+        ({"grid": ""}, "grid"),
+        ({"grid": "lambda_under=0.1,"}, "grid"),
+        ({"grid": "lambda_under=nan"}, "grid lambda_under"),
+        ({"split": float("nan")}, "split"),
+        ({"start": "every:0s"}, "start: a duration"),
+        ({"start": "every:1ns"}, "start: found .* orders"),
+        ({"horizon": "-1s"}, "horizon: cannot understand"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_in_one_line(
@@ -204,19 +296,23 @@ def test_several_symbols_need_a_choice() -> None:
     assert vw.backtest(events, order_size=100, symbol="MSFT").to_dict()["order"]["symbol"] == "MSFT"  # type: ignore[index]
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "new" / "file.json"
-    assert write_whole(target, b"{}").read_bytes() == b"{}"
-    assert [p.name for p in target.parent.iterdir()] == ["file.json"]
-    (tmp_path / "taken").write_text("a file where a directory is wanted")
+def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    assert write_whole({folder / "a": b"{}", folder / "b": b"1"}) == (folder / "a", folder / "b")
+    assert sorted(p.name for p in folder.iterdir()) == ["a", "b"]
+    assert (folder / "a").read_bytes() == b"{}"
     with pytest.raises(ConfigError, match="cannot be written"):
-        write_whole(tmp_path / "taken" / "file.json", b"{}")
+        write_whole({folder / "a" / "file.json": b"{}"})
+    (folder / "directory").mkdir()
+    with pytest.raises(ConfigError, match="directory: cannot be written"):
+        write_whole({folder / "c": b"2", folder / "directory": b"3"})
+    assert sorted(p.name for p in folder.iterdir()) == ["a", "b", "directory"]
 
 
-def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "venuewise", *arguments], cwd=cwd, capture_output=True, text=True, check=False
-    )
+def test_names_that_fonts_and_formulas_trip_over_are_drawn_as_they_are(tmp_path: Path) -> None:
+    events = vw.generate(venues=2, duration="5s", seed=1)
+    odd = Events(**{**{name: getattr(events, name) for name in events.__slots__}, "symbols": ("$x^$\x80株",)})
+    assert vw.backtest(odd, order_size=10).plot(tmp_path / "x.png").stat().st_size > 10_000
 
 
 def test_backtest_command_prints_the_json_it_saves(tmp_path: Path) -> None:
@@ -241,6 +337,9 @@ def test_backtest_command_prints_the_json_it_saves(tmp_path: Path) -> None:
         ["backtest", "nothing.csv", "--order-size", "many"],
         ["backtest", "nothing.csv", "--fill", "some"],
         ["backtest", "nothing.csv", "--colour", "red"],
+        ["demo", "--order-size", "0"],
+        ["demo", "--side", "hold"],
+        ["demo", "--seed", "-1"],
         ["generate", "x.csv", "--duration", "soon"],
         ["venues", "--fees", "nothing.toml"],
         ["frobnicate"],
@@ -252,3 +351,11 @@ def test_bad_usage_ends_with_one_line_and_exit_code_2(arguments: list[str], tmp_
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_result_that_cannot_be_printed_ends_with_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = call("venues", cwd=tmp_path, stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == "venuewise: standard output: cannot be written: No space left on device\n"

@@ -108,6 +108,13 @@ def test_sell_takes_bids_and_its_cash_comes_in(
         ({"side": "short"}, "$.side: invalid enum value"),
         ({"order_size": -5}, "order_size must be from 0"),
         ({"method": "brute_force", "step": 0}, "step must be a whole number"),
+        ({"method": "brute_force", "step": 10**30}, "step must be a whole number"),
+        ({"mid": 1e308}, "the cost is no number"),
+        (
+            {"venues": [{"venue": -5, "ask": 1.0, "ask_size": 5}]},
+            "$.venues[0].venue: found publisher id -5; expected 0 to 65535",
+        ),
+        ({"venues": [{"venue": 70_000, "ask": 1.0, "ask_size": 5}]}, "found publisher id 70000"),
     ],
 )
 def test_wrong_requests_are_refused_in_one_line_with_the_path(
@@ -128,6 +135,7 @@ def test_what_is_no_request_is_refused(
     status, out, err = run(monkeypatch, capsys)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("venuewise: book: ")
+    assert "jSON" not in err
 
 
 def test_missing_file_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

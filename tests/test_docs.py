@@ -6,11 +6,14 @@ import contextlib
 import io
 import json
 import re
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 import venuewise as vw
+from venuewise.cli import main
 from venuewise.cli.backtests import demo_result
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +79,19 @@ def shorten(found: dict[str, object], keys: tuple[str, ...]) -> object:
         assert isinstance(orders, dict)
         return {key: orders[key] for key in ("n", "horizon_seconds", "every_seconds", "savings_bps")}
     return part
+
+
+def test_the_page_of_the_data_shows_what_inspect_prints(
+    real_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "data.md").read_text()
+    shown = re.search(r"    \$ venuewise inspect (\S+)\n((?:    .*\n)+)", page)
+    assert shown is not None
+    monkeypatch.chdir(real_data)
+    monkeypatch.setattr(sys, "argv", ["venuewise", "inspect", shown.group(1)])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out == textwrap.dedent(shown.group(2))
 
 
 def test_the_version_is_the_same_everywhere() -> None:

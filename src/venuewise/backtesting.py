@@ -26,6 +26,8 @@ from venuewise.strategies import Strategy
 
 TOPIC: Final = "kafka://"
 """Before the name of a topic that is read instead of a file."""
+MOST_MS = 10**12
+"""Longest age in ms, some 30 years: in nanoseconds it still is an int64."""
 
 
 def backtest(
@@ -118,12 +120,12 @@ def backtest(
     >>> result.to_dict()["optimized"]["shares_filled"]
     800
     """
-    for name, value, least in (
-        ("order_size", order_size, 1), ("bootstrap", bootstrap, 1), ("seed", seed, 0), ("max_age_ms", max_age_ms, 0),
-        ("workers", workers, 1),
+    for name, value, least, most in (
+        ("order_size", order_size, 1, 2**63 - 1), ("bootstrap", bootstrap, 1, 1_000_000), ("seed", seed, 0, 2**63 - 1),
+        ("max_age_ms", max_age_ms, 0, MOST_MS), ("workers", workers, 1, 1024),
     ):  # fmt: skip
-        if value is not None and not least <= value < 2**63:
-            raise ConfigError(f"{name}: found {value}; expected a number of at least {least}")
+        if value is not None and not least <= value <= most:
+            raise ConfigError(f"{name}: found {value}; expected a number from {least} to {most}")
     table = fee_table if isinstance(fee_table, VenueTable) else load_venues(fee_table)
     if isinstance(source, Events):
         if window is not None:

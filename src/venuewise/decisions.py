@@ -6,13 +6,16 @@ has the keys that earlier routers gave it.
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Final, Literal
 
 import msgspec
 
 from venuewise.errors import ConfigError
 from venuewise.market.venues import load_venues
 from venuewise.model.allocation import Allocation, Fill, Method, allocate
+
+LARGEST_PUBLISHER: Final = 65_535
 
 
 class VenueQuote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +66,8 @@ def decode_request(text: bytes) -> BookRequest:
 def _tell(problem: str) -> str:
     """Put the path first, as in `$.venues[2].ask_size: expected int, found str`."""
     what, separator, path = problem.partition(" - at `")
-    what = what[:1].lower() + what[1:]
+    if not what.startswith("JSON"):
+        what = what[:1].lower() + what[1:]
     what = what.replace("`", "").replace(", got ", ", found ")
     return f"{path.rstrip('`')}: {what}" if separator else what
 
@@ -102,6 +106,10 @@ def decide(request: BookRequest) -> dict[str, object]:
         fill=request.fill,
         step=request.step,
     )
+    if not math.isfinite(allocation.cost) or not math.isfinite(allocation.cash):
+        raise ConfigError(
+            "book: prices, fees or penalties so large that the cost is no number; expected dollars"
+        )
     return _decision(request, quotes, charges, allocation)
 
 
@@ -127,6 +135,11 @@ def _charges(venue: VenueQuote, i: int) -> tuple[float, float]:
     """Return the taker fee and the maker rebate of a venue in dollars a share, from the table where not given."""
     if venue.fee is not None and venue.rebate is not None:
         return venue.fee, venue.rebate
+    if isinstance(venue.venue, int) and not 0 <= venue.venue <= LARGEST_PUBLISHER:
+        raise ConfigError(
+            f"book: $.venues[{i}].venue: found publisher id {venue.venue}; expected 0 to {LARGEST_PUBLISHER}, "
+            "or its fee and rebate"
+        )
     table = load_venues()
     try:
         known = (

@@ -43,5 +43,9 @@ class ConfigError(VenuewiseError):
     """An option, parameter or settings file that makes no sense, alone or together with another."""
 
 
+class NoQuotesError(ConfigError):
+    """A parent order in whose time no venue shows a usable quote."""
+
+
 class AccountingError(Exception):
     """Shares or money that do not reconcile: a fault of ours, never of the user's data."""

@@ -6,8 +6,7 @@ import contextlib
 import datetime as dt
 import gzip
 import io
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import venuewise as vw
+from tests.command import call
 from tests.data.files import NS, metadata, record, row, rows, text, write
 
 HEADER = text([row()]).split("\n")[0]
@@ -261,6 +261,8 @@ def test_a_parquet_file_without_the_columns_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "day.parquet"
     pl.DataFrame({"price": [1.0]}).write_parquet(path)
     assert "expected also publisher_id, ts_event, ask_px_00, ask_sz_00" in complaint(path)
+    pl.DataFrame({"colour": ["red"]}).write_parquet(path)
+    assert "found no column of market data; expected publisher_id, ts_event" in complaint(path)
 
 
 @pytest.mark.parametrize(
@@ -269,14 +271,20 @@ def test_a_parquet_file_without_the_columns_is_refused(tmp_path: Path) -> None:
 def test_the_command_line_ends_with_one_line_and_exit_code_2(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(CONTENTS[name][0])
-    done = subprocess.run(
-        [sys.executable, "-m", "venuewise", "inspect", str(path)],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2] / "src",
-    )  # fmt: skip
+    done = call("inspect", str(path), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"venuewise: {path}")
     assert CONTENTS[name][1] in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_names_that_are_no_text_or_no_line_are_told_in_one_line(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"odd\xff.csv")
+    write(odd, rows(2))
+    assert vw.read(odd).source == (f"{tmp_path}/odd\\xff.csv",)
+    assert call("inspect", str(odd), cwd=tmp_path).returncode == 0
+    done = call("inspect", "two\nlines.csv", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
 DBN = metadata("mbp-1", mappings=[("AAPL", dt.date(2024, 8, 1), dt.date(2024, 8, 2), "38")]) + b"".join(

@@ -258,3 +258,10 @@ def test_greedy_never_rests_and_never_beats_the_exact_split(fill: int) -> None:
             split_cost(*book, under, over, mids[i], BUY, split)[0] for split in (greedy, exact)
         )
         assert by_exact <= by_greedy
+
+
+def test_resting_for_less_than_a_nano_dollar_is_not_worth_it() -> None:
+    book = {"ask": [10.01, 10.02], "ask_size": [50, 100], "fee": 0.0, "mid": 10.0}
+    penalties = {"lambda_under": 0.02, "lambda_over": 1.0, "theta_queue": 0.0}
+    for rebate, shares in ((1e-12, [50, 50]), (1e-10, [100, 0])):
+        assert vw.allocate(100, **book, **penalties, rebate=[rebate, 0.0]).shares.tolist() == shares  # type: ignore[arg-type]

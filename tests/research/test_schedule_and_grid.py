@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from venuewise.errors import ConfigError
 from venuewise.research.grid import Grid, Parameters, choose
-from venuewise.research.schedule import Schedule, Span, split_span
+from venuewise.research.schedule import Schedule, Span, sessions_of, split_span, within
 
 SECOND = 10**9
 
 
 def test_a_single_order_has_all_the_time_there_is() -> None:
-    assert Schedule.parse(None, None).orders(Span(5, 100)) == [Span(5, 100)]
-    assert Schedule.parse("first", "2s").orders(Span(0, 9 * SECOND)) == [Span(0, 2 * SECOND)]
+    assert Schedule.parse(None, None).orders([Span(5, 100)]) == [Span(5, 100)]
+    assert Schedule.parse("first", "2s").orders([Span(0, 9 * SECOND)]) == [Span(0, 2 * SECOND)]
 
 
 @given(
@@ -30,9 +31,9 @@ def test_every_order_ends_within_the_span_and_none_is_forgotten(
     schedule, span = Schedule(every, horizon), Span(begin, begin + length)
     if horizon > length:
         with pytest.raises(ConfigError, match="horizon"):
-            schedule.orders(span)
+            schedule.orders([span])
         return
-    orders = schedule.orders(span)
+    orders = schedule.orders([span])
     assert [o.begin for o in orders] == [begin + i * every for i in range((length - horizon) // every + 1)]
     assert all(o.end - o.begin == horizon and o.end <= span.end for o in orders)
     overlap = schedule.overlap(orders)
@@ -88,3 +89,42 @@ def test_ties_are_all_reported_and_one_is_chosen_by_the_stated_rule() -> None:
     assert tuned.best == b
     assert set(tuned.tied) == {a, b, c}
     assert tuned.tried == 4
+
+
+def test_no_order_is_held_over_a_silence_of_more_than_an_hour() -> None:
+    day = 86_400 * SECOND
+    ts = np.concatenate([start + np.arange(0, 540 * SECOND, SECOND) for start in (0, day, 2 * day)])
+    sessions = sessions_of(ts)
+    assert [(s.begin, s.end) for s in sessions] == [(d * day, d * day + 539 * SECOND) for d in range(3)]
+    orders = Schedule.parse("every:60s", "2m").orders(sessions)
+    assert len(orders) == 3 * 7
+    assert all(any(s.begin <= o.begin and o.end <= s.end for s in sessions) for o in orders)
+    assert Schedule.parse(None, None).orders(sessions) == [sessions[0]]
+
+
+def test_a_moment_by_itself_is_no_session_unless_there_is_no_other() -> None:
+    hours = 3600 * SECOND
+    assert sessions_of(np.array([0, 2 * hours, 2 * hours + 9, 5 * hours])) == [Span(2 * hours, 2 * hours + 9)]
+    assert sessions_of(np.array([0, 2 * hours])) == [Span(0, 0), Span(2 * hours, 2 * hours)]
+    assert sessions_of(np.array([7, 7])) == [Span(7, 7)]
+
+
+def test_a_part_that_begins_at_night_has_its_first_order_in_the_morning() -> None:
+    sessions = [Span(0, 10), Span(100, 110)]
+    assert within(sessions, Span(51, 110)) == [Span(100, 110)]
+    assert within(sessions, Span(0, 105)) == [Span(0, 10), Span(100, 105)]
+
+
+def test_a_short_session_is_passed_over_by_orders_that_need_longer() -> None:
+    assert Schedule(None, 50).orders([Span(0, 10), Span(100, 200)]) == [Span(100, 150)]
+    assert Schedule(40, 50).orders([Span(0, 10), Span(100, 200)]) == [Span(100, 150), Span(140, 190)]
+
+
+def test_more_orders_than_anyone_can_mean_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"start: found .* orders"):
+        Schedule(1, 1).orders([Span(0, 3600 * SECOND)])
+
+
+def test_a_grid_of_more_points_than_anyone_can_mean_is_refused() -> None:
+    with pytest.raises(ConfigError, match="grid: found 1000000 points"):
+        Grid.parse("lambda_over=0:1:100,lambda_under=0:1:100,theta_queue=0:1:100")

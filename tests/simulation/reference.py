@@ -24,6 +24,7 @@ class Shop:
     take: Levels = field(default_factory=list)
     far: int | None = None
     spoke: int = 0
+    row: int = -1
     open: bool = False
     taken: dict[int, int] = field(default_factory=dict)
     pending: int = 0
@@ -123,7 +124,7 @@ class Reference:
                 kept[price] = min(taken, size)
         shop.take, shop.taken, shop.open = new, kept, True
         shop.far = None if far == UNDEFINED_PRICE else int(far)
-        shop.spoke = int(ev.ts[row])
+        shop.spoke, shop.row = int(ev.ts[row]), row
 
     def present(self, shop: Shop, now: int) -> bool:
         if not shop.open or (self.max_age is not None and now - shop.spoke > self.max_age):
@@ -155,16 +156,21 @@ class Reference:
             result.append((price, left - used))
         return result
 
+    def draw(self, row: int, venue: int) -> tuple[float, float]:
+        fr = self.frictions
+        unlucky = fr.adverse_probability > 0 and self.luck(row, venue) < fr.adverse_probability
+        bps = fr.slippage_bps * 1e-4 + (fr.adverse_move_bps * 1e-4 if unlucky else 0)
+        return (fr.adverse_left if unlucky else 1.0), bps
+
     def execute(self, venue: int, shares: int, limit: int, row: int, ts: int) -> int:
         shop, fr, got = self.shops[venue], self.frictions, 0
         if not shop.open:
             return 0
-        unlucky = fr.adverse_probability > 0 and self.luck(row, venue) < fr.adverse_probability
-        bps = fr.slippage_bps * 1e-4 + (fr.adverse_move_bps * 1e-4 if unlucky else 0)
+        left, bps = self.draw(row, venue)
         for price, size in shop.take:
             if got == shares or self.sign * price > self.sign * limit:
                 break
-            size = int(int(size * fr.queue_priority) * (fr.adverse_left if unlucky else 1.0))
+            size = int(int(size * fr.queue_priority) * left)
             part = min(size - shop.taken.get(price, 0), shares - got)
             if part > 0:
                 self.fill(venue, price, part, bps, ts)
@@ -184,13 +190,16 @@ class Reference:
             self.open += shares - self.execute(venue, shares, limit, row, ts)
 
     def sweep(self, end: int) -> None:
-        ladder = sorted(
-            (self.sign * price, level, venue, price, size)
-            for venue, shop in enumerate(self.shops)
-            for level, (price, size) in enumerate(self.offers(shop, 10**6, end))
-        )
-        for _, _, venue, price, size in sorted(ladder, key=lambda step: (step[0], step[2])):
-            part = min(size, self.open)
+        ladder = []
+        for venue, shop in enumerate(self.shops):
+            if not self.present(shop, end):
+                continue
+            left, bps = self.draw(shop.row, venue)
+            for price, size in shop.take:
+                offered = int(int(size * self.frictions.queue_priority) * left) - shop.taken.get(price, 0)
+                ladder.append((self.sign * price, venue, price, offered, bps))
+        for _, venue, price, offered, bps in sorted(ladder):
+            part = min(offered, self.open)
             if part > 0:
-                self.fill(venue, price, part, self.frictions.slippage_bps * 1e-4, end)
+                self.fill(venue, price, part, bps, end)
                 self.open -= part

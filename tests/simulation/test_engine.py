@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +12,12 @@ from hypothesis import strategies as st
 
 from tests.markets import START, TICK, events_of, random_events
 from tests.simulation.reference import Reference
-from venuewise.data.events import Events
+from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, Events
 from venuewise.errors import AccountingError, ConfigError
 from venuewise.market.book import Quotes
 from venuewise.simulation.engine import Outcome, make_task, reconcile, run
 from venuewise.simulation.kernels import uniform
-from venuewise.simulation.state import FILL_PRICE, FILL_SHARES, Frictions, market_of
+from venuewise.simulation.state import FILL_FEES, FILL_PRICE, FILL_ROW, FILL_SHARES, Frictions, market_of
 from venuewise.strategies import BestAsk, ChildOrder, ParentOrder, Static, Strategy, Twap, Vwap
 
 FEES = [3_000_000, -1_500_000, 2_000_000]
@@ -190,6 +191,46 @@ def test_latency_meets_the_later_book() -> None:
     assert outcome.filled == 20
 
 
+def test_a_child_order_that_arrives_with_a_row_meets_the_book_after_it() -> None:
+    ask = [[(1001, 30)], [(1003, 50)], [(1003, 51)]]
+    events = events_of([0, 5 * MS, 9 * MS], [0] * 3, ask, [[(999, 10)]] * 3)
+    outcome = work(events, BestAsk(), quantity=20, frictions=Frictions(latency_ms=5))
+    assert outcome.fills[:, FILL_PRICE].tolist() == [1003 * TICK]
+    assert outcome.swept == 20
+
+
+def test_a_child_order_that_arrives_at_the_very_end_still_fills() -> None:
+    events = events_of([0, 5 * MS], [0] * 2, [[(1001, 30)], [(1001, 12)]], [[(999, 10)]] * 2)
+    outcome = work(events, BestAsk(), quantity=20, frictions=Frictions(latency_ms=5))
+    assert (outcome.filled, outcome.swept, outcome.open) == (12, 0, 8)
+
+
+def test_a_venue_that_cleared_its_book_before_the_order_offers_nothing() -> None:
+    action = [ACTION_ADD, ACTION_CLEAR, ACTION_ADD]
+    ask = [[(1000, 30)], [(1000, 30)], [(1005, 30)]]
+    events = events_of([0, 1, 5], [0, 0, 1], ask, [[(999, 10)]] * 3, action)
+    fee = np.array(FEES[:2], np.int64)
+    market = market_of(events, "buy", fee, fee)
+    task = make_task(market, "buy", 40, START + 5, START + 5)
+    outcome = run(market, task, BestAsk(), Frictions().conditions(0), 1)
+    assert (outcome.filled, outcome.notional) == (30, 30 * 1005 * TICK)
+    assert outcome.arrival_price == 1002 * TICK
+
+
+def test_what_is_taken_before_a_clear_is_offered_again_after_it() -> None:
+    action = [ACTION_ADD, ACTION_CLEAR, ACTION_ADD]
+    events = events_of([0, 1, 2], [0] * 3, [[(1001, 30)], [], [(1001, 30)]], [[(999, 10)]] * 3, action)
+    assert work(events, BestAsk(), quantity=100).fills[:, FILL_SHARES].tolist() == [30, 30]
+
+
+def test_a_negative_fee_can_make_a_quote_worth_taking() -> None:
+    # Two cents above the mid, less 0.15 cents that the venue pays, is below 1.9 cents.
+    events = events_of([0, 1, 2], [0, 1, 1], [[], [(1002, 30)], []], [[(998, 10)]] * 3)
+    inverted = work(events, Static(lambda_under=0.019, theta_queue=0.0), quantity=30)
+    assert (inverted.filled, inverted.swept) == (30, 0)
+    assert work(events, Static(lambda_under=0.018, theta_queue=0.0), quantity=30).filled == 0
+
+
 def test_what_is_open_at_the_end_is_bought_through_the_book_or_stays_open() -> None:
     book = [[(1001, 30), (1002, 40), (1005, 10)]]
     events = events_of([0], [0], book, [[(999, 10)]])
@@ -263,15 +304,29 @@ def test_a_limit_is_never_exceeded() -> None:
     assert outcome.filled - outcome.swept == 5
 
 
-def test_reconciliation_fails_loudly() -> None:
-    events = events_of([0], [0], [[(1001, 500)]], [[(999, 5)]])
+@pytest.mark.parametrize(
+    ("line", "column", "change", "message"),
+    [
+        (0, FILL_SHARES, 1, "sum of fills in shares"),
+        (0, FILL_PRICE, 1, "notional"),
+        (0, FILL_FEES, 1, "sum of fees"),
+        (1, FILL_ROW, -1, "quotes taken beyond their size"),
+    ],
+)
+def test_reconciliation_fails_loudly(line: int, column: int, change: int, message: str) -> None:
+    events = events_of([0, 1], [0, 0], [[(1001, 30)], [(1001, 40)]], [[(999, 5)]] * 2)
     fee = np.array(FEES[:1], np.int64)
     market = market_of(events, "buy", fee, fee)
-    task = make_task(market, "buy", 10, int(events.ts[0]), int(events.ts[0]))
+    task = make_task(market, "buy", 50, START, START + 1)
     conditions = Frictions().conditions(0)
     outcome = run(market, task, BestAsk(), conditions, 1)
-    outcome.fills[0, FILL_SHARES] += 1
-    with pytest.raises(AccountingError, match="sum of fills in shares"):
+    reconcile(market, outcome, conditions)
+    with pytest.raises(AccountingError, match=r"filled \+ open"):
+        reconcile(market, replace(outcome, open=1), conditions)
+    with pytest.raises(AccountingError, match="on their way"):
+        reconcile(market, replace(outcome, filled=49), conditions, in_flight=1)
+    outcome.fills[line, column] += change
+    with pytest.raises(AccountingError, match=message):
         reconcile(market, outcome, conditions)
 
 
@@ -296,3 +351,63 @@ def test_luck_is_uniform_and_depends_on_seed_row_and_venue() -> None:
 def test_frictions_that_make_no_sense_are_refused(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=name):
         Frictions(**{name: value})  # type: ignore[arg-type]
+
+
+class Fills:
+    """Takes so many shares at once, and nothing after that."""
+
+    def __init__(self, shares: int) -> None:
+        self.name, self.shares = f"fills {shares}", shares
+
+    def decide(self, quotes: Quotes, order: ParentOrder, now: int) -> list[ChildOrder]:
+        wanted = self.shares if order.open == order.quantity else 0
+        return [ChildOrder(0, wanted, int(quotes.price[0, 0]))]
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize(
+    "frictions", [None, Frictions(slippage_bps=50.0, adverse_probability=1.0, adverse_left=1.0)]
+)
+def test_leaving_shares_open_never_looks_cheaper_than_filling_them(
+    side: str, frictions: Frictions | None
+) -> None:
+    ask, bid = [(1001, 60), (1010, 40)], [(999, 60), (990, 40)]
+    events = events_of([0, 1], [0, 0], [ask, []], [bid, []])
+    eager = work(events, Fills(100), quantity=100, side=side, depth=2, frictions=frictions)
+    lazy = work(events, Fills(10), quantity=100, side=side, depth=2, frictions=frictions)
+    assert (eager.filled, lazy.filled, lazy.open) == (60, 10, 90)
+    assert lazy.open_price == eager.open_price
+    assert lazy.cost_bps > eager.cost_bps
+
+
+def test_shares_left_open_are_valued_at_the_worst_price_shown_and_the_dearest_fee() -> None:
+    events = events_of([0, 1], [0, 1], [[(1001, 60), (1010, 40)], [(1004, 5)]], [[(999, 9)]] * 2)
+    outcome = work(events, BestAsk(), quantity=1000)
+    assert (outcome.filled, outcome.open) == (105, 895)
+    assert outcome.open_price == 1010 * TICK + max(FEES[:2])
+    assert outcome.cash_of_all == outcome.cash + 895 * outcome.open_price
+    assert work(events, BestAsk(), quantity=1000, side="sell").open_price == 999 * TICK - max(FEES[:2])
+
+
+@pytest.mark.parametrize(("probability", "moved"), [(0.0, 1.001), (0.5, 1.002)])
+def test_shares_left_open_bear_every_friction_that_there_is(probability: float, moved: float) -> None:
+    events = events_of([0], [0], [[(1000, 50)]], [[(999, 9)]])
+    frictions = Frictions(slippage_bps=10.0, adverse_probability=probability, adverse_move_bps=10.0)
+    outcome = work(events, BestAsk(), quantity=100, frictions=frictions)
+    assert outcome.open_price == round(1000 * TICK * moved) + FEES[0]
+
+
+def test_an_order_may_live_on_quotes_that_stood_before_it() -> None:
+    events = events_of([0, 5, 6], [0, 1, 1], [[(1001, 60)], [], []], [[(999, 9)]] * 3)
+    fee = np.array(FEES[:2], np.int64)
+    market = market_of(events, "buy", fee, fee)
+    task = make_task(market, "buy", 10, START + 5, START + 6)
+    assert run(market, task, BestAsk(), Frictions().conditions(0), 1).filled == 10
+
+
+def test_waiting_for_the_end_is_no_way_around_adverse_moves() -> None:
+    events = events_of([0], [0], [[(1000, 100)]], [[(999, 5)]])
+    unlucky = Frictions(adverse_probability=1.0, adverse_move_bps=10.0, adverse_left=0.8)
+    outcome = work(events, Static(lambda_under=0.0, theta_queue=0.0), quantity=100, frictions=unlucky)
+    assert (outcome.swept, outcome.open) == (80, 20)
+    assert outcome.fills[:, FILL_PRICE].tolist() == [1001 * TICK]

@@ -24,10 +24,10 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
     except VenuewiseError as error:
-        typer.echo(f"venuewise: {error}", err=True)
+        typer.echo(f"venuewise: {_in_one_line(str(error))}", err=True)
         sys.exit(2)
     except typer.TyperException as error:
-        typer.echo(f"venuewise: {error.format_message()} (see --help)", err=True)
+        typer.echo(f"venuewise: {_in_one_line(error.format_message())} (see --help)", err=True)
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
@@ -35,3 +35,8 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _in_one_line(message: str) -> str:
+    """Join the lines of a message: a file name or a cell that it quotes may hold line breaks."""
+    return " ".join(message.splitlines())

@@ -43,8 +43,18 @@ def root(
         typer.echo(context.get_help())
 
 
+def put(text: str | bytes) -> None:
+    """Print a result on stdout."""
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"standard output: cannot be written: {error.strerror}") from None
+
+
 def print_json(result: object) -> None:
-    typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
+    put(msgspec.json.format(msgspec.json.encode(result), indent=2))
 
 
 def choice(option: str, found: str, *allowed: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from venuewise.cli.app import app, choice, progress_bar, side_of
+from venuewise.cli.app import app, choice, progress_bar, put, side_of
 
 if TYPE_CHECKING:
     from venuewise.market.book import Side
@@ -69,12 +69,12 @@ def demo(
     out: Out = Path(),
 ) -> None:
     """Generate a multi-venue day, backtest the router on it, print the JSON, write output.json and results.png."""
-    typer.echo(
-        "ten minutes of five synthetic venues, tuned on the first half, quoted on the second", err=True
-    )
     with progress_bar("backtest") as progress:
         result = demo_result(order_size, side_of(side), seed, progress)
     _report(result, out)
+    typer.echo(
+        "ten minutes of five synthetic venues, tuned on the first half, quoted on the second", err=True
+    )
 
 
 @app.command()
@@ -165,6 +165,6 @@ def backtest(
 def _report(result: BacktestResult, out: Path) -> None:
     """Print a result on stdout, and write its files."""
     saved = result.save(out)
-    typer.echo(result.to_json())
+    put(result.to_json())
     for path in saved:
         typer.echo(f"wrote {path}", err=True)

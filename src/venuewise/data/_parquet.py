@@ -39,6 +39,9 @@ def read_parquet(raw: bytes, file: str, *, levels: int | None, counts: bool) -> 
         raise DataError(
             file, f"Parquet data that cannot be decoded ({reason})", "a whole, sound file"
         ) from None
+    if not names:
+        expected = "publisher_id, ts_event, ask_px_00, ask_sz_00 at least"
+        raise DataError(file, "no column of market data", expected)
     columns = [_plain(frame[name], file) for name in names]
     text = pl.DataFrame(columns).write_csv().encode()
     return read_text(text, file, levels=levels, counts=counts, name="Parquet", first_row=1)

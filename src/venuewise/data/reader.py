@@ -6,6 +6,7 @@ times keep the order of the files. What was mended on request is counted in `Eve
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -154,7 +155,7 @@ def _paths(source: Source) -> list[Path]:
 
 def _read_file(path: Path, levels: int | None, counts: bool) -> Part:
     data, kind = load(path)
-    file = str(path)
+    file = os.fsencode(path).decode(errors="backslashreplace")  # a name may hold bytes that are not text
     if kind == "dbn":
         return read_dbn(data, file, levels=levels, counts=counts)
     read_one = read_parquet if kind == "parquet" else read_text

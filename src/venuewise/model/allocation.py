@@ -265,8 +265,10 @@ def _check_method(method: str, fill: str, step: int) -> None:
         if step != 1:
             raise ConfigError(f"method {method} splits to the single share: step must be 1, not {step!r}")
     elif (method, fill) in _SEARCHES:
-        if not isinstance(step, int) or isinstance(step, bool) or step < 1:
-            raise ConfigError(f"step must be a whole number of shares, 1 or more, not {step!r}")
+        if not isinstance(step, int) or isinstance(step, bool) or not 1 <= step <= entry.SHARES_MAX:
+            raise ConfigError(
+                f"step must be a whole number of shares from 1 to {entry.SHARES_MAX}, not {step!r}"
+            )
     elif (method, fill) == ("brute_force", "free"):
         raise ConfigError("method brute_force knows only fill exact_fill; method exhaustive knows both")
     else:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,10 +20,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises
     ------
     ConfigError
-        If its directory cannot be made or written.
+        If it or its directory cannot be written.
     """
     temporary: Path | None = None
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)
@@ -41,8 +44,17 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
                 temporary.unlink()
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all; see `whole_file`."""
-    with whole_file(path) as file:
-        file.write(content)
-    return path
+def write_whole(contents: Mapping[Path, bytes]) -> tuple[Path, ...]:
+    """Write files; they take their places once all of them are written, or none does.
+
+    Raises
+    ------
+    ConfigError
+        If one of them cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        for path, content in contents.items():
+            file = stack.enter_context(whole_file(path))
+            file.write(content)
+            file.flush()
+    return tuple(contents)

@@ -7,6 +7,7 @@ drawn in basis points of the arrival price.
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any, Final
 
 import numpy as np
@@ -39,10 +40,12 @@ def draw(comparison: Comparison, summary: dict[str, Any]) -> bytes:
                 position, mean, yerr=[[max(mean - low, 0)], [max(high - mean, 0)]],
                 color="#222222", capsize=5, linewidth=1.2, zorder=3,
             )  # fmt: skip
-    single = {"optimized": summary["optimized"], **summary["baselines"], **summary.get("strategies", {})}
     above.axhline(0, color="#222222", linewidth=0.8)
     single = {"optimized": summary["optimized"], **summary["baselines"], **summary.get("strategies", {})}
-    labels = [f"{name}\n{costs[name]['mean']:.2f} bps\n${single[name]['total_cost']:,.2f}" for name in names]
+    labels = [
+        f"{_plain(name)}\n{costs[name]['mean']:.2f} bps\n\\${single[name]['total_cost']:,.2f}"
+        for name in names
+    ]
     above.set_xticks(range(len(names)), labels)
     above.grid(axis="y", alpha=0.3, zorder=0)
     above.set_ylabel("cost vs arrival mid, fees included (bps)")
@@ -63,7 +66,7 @@ def draw(comparison: Comparison, summary: dict[str, Any]) -> bytes:
         # Every line runs from the order's start to its end, so that strategies that are done early stay visible.
         below.step(
             [0.0, *seconds, end], [0.0, *np.cumsum(paid) / PRICE_SCALE, paid.sum() / PRICE_SCALE],
-            where="post", color=colour[name], label=name, linewidth=1.8, alpha=0.9,
+            where="post", color=colour[name], label=_plain(name), linewidth=1.8, alpha=0.9,
         )  # fmt: skip
     if 0 < earliest < end:  # Strategies act within milliseconds, TWAP within minutes: both have to be seen.
         below.set_xscale("symlog", linthresh=earliest)
@@ -77,11 +80,18 @@ def draw(comparison: Comparison, summary: dict[str, Any]) -> bytes:
 
     mode = "out of sample" if settings.split else "in sample"
     synthetic = "  |  SYNTHETIC DATA" if comparison.events.synthetic else ""
-    symbol = f" {settings.symbol}" if settings.symbol else ""
+    symbol = f" {_plain(settings.symbol)}" if settings.symbol else ""
     figure.suptitle(
         f"{settings.side} {settings.order_size:,}{symbol}  |  {len(comparison.venues)} venues  |  {mode}{synthetic}",
         fontsize=12, fontweight="bold",
     )  # fmt: skip
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a symbol in letters that the font lacks
+        figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _plain(name: str) -> str:
+    """Return a name as matplotlib prints it letter by letter: between two dollar signs it would read a formula."""
+    return name.replace("$", r"\$")

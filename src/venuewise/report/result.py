@@ -33,10 +33,10 @@ class BacktestResult:
 
     def plot(self, path: str | Path = "results.png") -> Path:
         """Draw cost by strategy and cost over time into a PNG file, whole or not at all."""
-        return write_whole(Path(path), draw(self.comparison, self.to_dict()))
+        return write_whole({Path(path): draw(self.comparison, self.to_dict())})[0]
 
-    def save(self, directory: str | Path = ".") -> tuple[Path, Path]:
-        """Write `output.json` and `results.png` into a directory, each whole or not at all.
+    def save(self, directory: str | Path = ".") -> tuple[Path, ...]:
+        """Write `output.json` and `results.png` into a directory, both whole or none at all.
 
         Raises
         ------
@@ -44,8 +44,9 @@ class BacktestResult:
             If the directory cannot be made or written.
         """
         folder = Path(directory)
-        picture = draw(self.comparison, self.to_dict())
-        return (
-            write_whole(folder / "output.json", self.to_json().encode() + b"\n"),
-            write_whole(folder / "results.png", picture),
+        return write_whole(
+            {
+                folder / "output.json": self.to_json().encode() + b"\n",
+                folder / "results.png": draw(self.comparison, self.to_dict()),
+            }
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
 
 from venuewise import __version__
 from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE
+from venuewise.data.reader import iso
 from venuewise.market.venues import Venue
 from venuewise.research.bootstrap import block_bootstrap
 from venuewise.research.comparison import Comparison
@@ -22,12 +22,6 @@ from venuewise.simulation.state import FILL_FEES, FILL_LEVEL, FILL_PRICE, FILL_S
 BASELINES = ("best_ask", "twap", "vwap")
 FEWEST_BLOCKS = 4
 """An interval wants at least so many blocks of orders that do not overlap; below that it would be far too narrow."""
-
-
-def iso(nanoseconds: int) -> str:
-    """Return nanoseconds UTC as ISO-8601 with all nine decimals."""
-    whole, rest = divmod(int(nanoseconds), NS_PER_SECOND)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
 def dollars(amount: float) -> float:
@@ -87,21 +81,23 @@ def summarise(comparison: Comparison) -> dict[str, object]:
     return result
 
 
-def savings_bps(optimised: Outcome, other: Outcome) -> float | None:
-    """Return what the router saved in basis points of the other's average price; None without fills.
+def savings_bps(optimised: Outcome, other: Outcome) -> float:
+    """Return what the router saved in basis points of the other's average price.
 
-    1e4 (other - optimised) / other for a buy, the mirror image for a sell; prices with fees.
+    1e4 (other - optimised) / other for a buy, the mirror image for a sell; averages over the whole order, with
+    fees, shares left open at `Outcome.open_price`: filling less must not look like saving.
     """
-    if not optimised.filled or not other.filled:
-        return None
-    ours, theirs = optimised.cash / optimised.filled, other.cash / other.filled
+    ours, theirs = optimised.cash_of_all / optimised.quantity, other.cash_of_all / other.quantity
     saved = theirs - ours if optimised.side == "buy" else ours - theirs
     return 1e4 * saved / theirs
 
 
 def _figures(run: Outcome, penalties: Parameters) -> dict[str, object]:
-    """Return the classic figures of one order. `total_cost` adds the model's penalty for shares left open."""
-    spent = run.cash if run.side == "buy" else -run.cash
+    """Return the classic figures of one order.
+
+    `total_cost` has the shares left open at their worst price and adds the model's penalty for them.
+    """
+    spent = run.cash_of_all if run.side == "buy" else -run.cash_of_all
     penalty = (penalties.lambda_under + penalties.theta_queue) * run.open
     return {
         "total_cash": dollars(run.cash),
@@ -110,6 +106,7 @@ def _figures(run: Outcome, penalties: Parameters) -> dict[str, object]:
         "shares_filled": run.filled,
         "total_fill": run.filled,
         "shares_open": run.open,
+        "open_shares_valued_at": dollars(run.open_price) if run.open else None,
         "shares_bought_at_end": run.swept,
         "fees": dollars(run.fees),
         "avg_price_without_fees": dollars(run.notional / run.filled) if run.filled else None,
@@ -118,8 +115,13 @@ def _figures(run: Outcome, penalties: Parameters) -> dict[str, object]:
     }
 
 
-def _span(orders: Sequence[Span]) -> dict[str, object]:
-    return {"from": iso(orders[0].begin), "to": iso(orders[-1].end), "parent_orders": len(orders)}
+def _span(orders: Sequence[Span], left_out: int) -> dict[str, object]:
+    return {
+        "from": iso(orders[0].begin),
+        "to": iso(orders[-1].end),
+        "parent_orders": len(orders),
+        "without_quotes": left_out,
+    }
 
 
 def _evaluation(comparison: Comparison) -> dict[str, object]:
@@ -127,8 +129,8 @@ def _evaluation(comparison: Comparison) -> dict[str, object]:
     return {
         "mode": "out_of_sample" if split else "in_sample",
         "split": split,
-        "tuned_on": _span(comparison.tuned_on),
-        "quoted_on": _span(comparison.quoted_on),
+        "tuned_on": _span(comparison.tuned_on, comparison.without_quotes[0]),
+        "quoted_on": _span(comparison.quoted_on, comparison.without_quotes[1]),
     }
 
 
@@ -147,6 +149,9 @@ def _parent_orders(comparison: Comparison, others: Sequence[str]) -> dict[str, o
 
     return {
         "n": len(orders),
+        "all_fill_the_same": all(
+            len({run.filled for run in runs}) == 1 for runs in zip(*outcomes.values(), strict=True)
+        ),
         "horizon_seconds": (orders[0].end - orders[0].begin) / NS_PER_SECOND,
         "every_seconds": None if settings.schedule.every is None else settings.schedule.every / NS_PER_SECOND,
         "bootstrap": {"draws": settings.bootstrap, "block": min(block, len(orders)), "level": 0.95},

@@ -7,9 +7,13 @@ whole blocks of neighbours (circular block bootstrap, Politis and Romano 1992), 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+AT_ONCE: Final = 1_000_000
+"""Values drawn at once: what bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,11 @@ def block_bootstrap(
     block = min(max(block, 1), n)
     rng = np.random.default_rng(seed)
     blocks = -(-n // block)
-    starts = rng.integers(0, n, (draws, blocks))
-    rows = (starts[:, :, None] + np.arange(block)).reshape(draws, -1)[:, :n] % n
-    means = values[rows].mean(axis=1)
+    means = np.empty(draws)
+    some = max(AT_ONCE // n, 1)
+    for first in range(0, draws, some):
+        starts = rng.integers(0, n, (min(some, draws - first), blocks))
+        rows = (starts[:, :, None] + np.arange(block)).reshape(len(starts), -1)[:, :n] % n
+        means[first : first + some] = values[rows].mean(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(values.mean()), float(np.median(values)), float(low), float(high), level, n)

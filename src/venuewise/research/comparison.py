@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from venuewise.data.events import Events
-from venuewise.errors import ConfigError
+from venuewise.errors import ConfigError, NoQuotesError
 from venuewise.market.book import Side, sign_of
 from venuewise.market.venues import Venue, VenueTable, fees
 from venuewise.research.grid import Grid, Parameters, Tuned, choose
-from venuewise.research.schedule import Schedule, Span, split_span
+from venuewise.research.schedule import Schedule, Span, sessions_of, split_span, within
 from venuewise.simulation.engine import Outcome, Task, make_task, run
 from venuewise.simulation.state import NS_PER_MS, Conditions, Frictions, Market, market_of
 from venuewise.strategies import Static, Strategy, baselines
@@ -59,6 +59,8 @@ class Comparison:
     tuned : Tuned
     tuned_on, quoted_on : list of Span
         Parent orders of the two parts.
+    without_quotes : tuple of int
+        Orders of the two parts that were left out because no venue spoke or showed a usable quote in their time.
     outcomes : dict of str to list of Outcome
         By strategy ("optimized" first), one for each parent order of `quoted_on`. The first order's have
         their blotter; they are the classic single-order figures.
@@ -70,6 +72,7 @@ class Comparison:
     tuned: Tuned
     tuned_on: list[Span] = field(repr=False)
     quoted_on: list[Span] = field(repr=False)
+    without_quotes: tuple[int, int]
     outcomes: dict[str, list[Outcome]] = field(repr=False)
 
 
@@ -102,7 +105,6 @@ def compare(
     max_age = None if settings.max_age_ms is None else round(settings.max_age_ms * NS_PER_MS)
     market = market_of(events, settings.side, taker_fee, maker_rebate, max_age)
     conditions = settings.frictions.conditions(settings.seed)
-    train, test = split_span(Span(int(market.ts[0]), int(market.ts[-1])), settings.split)
     compared = baselines(settings.slice_seconds)
     taken_names = {"optimized", *(strategy.name for strategy in compared)}
     for strategy in extra:
@@ -110,17 +112,21 @@ def compare(
             raise ConfigError(f"strategies: found the name {strategy.name!r} twice; expected unique names")
         taken_names.add(strategy.name)
 
-    tuned_on, quoted_on = settings.schedule.orders(train), settings.schedule.orders(test)
+    sessions = sessions_of(market.ts)
+    train, test = split_span(Span(sessions[0].begin, sessions[-1].end), settings.split)
+    planned = [settings.schedule.orders(within(sessions, part)) for part in (train, test)]
     candidates = list(settings.grid)
     quoted = 1 + len(compared) + len(extra)
-    runs = len(candidates) * len(tuned_on) + quoted * len(quoted_on)
     with ThreadPoolExecutor(workers) as pool:
-        work = _Work(market, conditions, settings, pool, progress, runs)
-        tuned = work.tune(candidates, work.tasks(tuned_on))
+        work = _Work(market, conditions, settings, pool, progress)
+        train_tasks, tasks = (work.tasks(orders) for orders in planned)
+        work.runs = len(candidates) * len(train_tasks) + quoted * len(tasks)
+        tuned = work.tune(candidates, train_tasks)
         best = _router(settings, tuned.best)
-        tasks = work.tasks(quoted_on)
         outcomes = {strategy.name: work.outcomes(strategy, tasks) for strategy in (best, *compared, *extra)}
-    return Comparison(settings, events, venues, tuned, tuned_on, quoted_on, outcomes)
+    tuned_on, quoted_on = ([Span(task.start, task.end) for task in some] for some in (train_tasks, tasks))
+    left_out = (len(planned[0]) - len(tuned_on), len(planned[1]) - len(quoted_on))
+    return Comparison(settings, events, venues, tuned, tuned_on, quoted_on, left_out, outcomes)
 
 
 def _router(settings: Settings, parameters: Parameters) -> Static:
@@ -142,17 +148,24 @@ class _Work:
         settings: Settings,
         pool: ThreadPoolExecutor,
         progress: Progress | None,
-        runs: int,
     ) -> None:
         self.market, self.conditions, self.settings = market, conditions, settings
-        self.pool, self.progress, self.runs, self.done = pool, progress, runs, 0
+        self.pool, self.progress, self.runs, self.done = pool, progress, 0, 0
 
     def tasks(self, orders: list[Span]) -> list[Task]:
+        """Return the orders that there is a market for, whatever the strategy; refuse if there is none."""
         settings = self.settings
-        return [
-            make_task(self.market, settings.side, settings.order_size, order.begin, order.end)
-            for order in orders
-        ]
+        tasks, problem = [], None
+        for order in orders:
+            try:
+                tasks.append(
+                    make_task(self.market, settings.side, settings.order_size, order.begin, order.end)
+                )
+            except NoQuotesError as error:
+                problem = problem or error
+        if not tasks and problem is not None:
+            raise problem
+        return tasks
 
     def tune(self, candidates: list[Parameters], tasks: list[Task]) -> Tuned:
         """Score every candidate: shares left open, then money, both exact and summed over the orders."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from venuewise.errors import ConfigError
 
+MOST_POINTS = 100_000
 NAMES = ("lambda_over", "lambda_under", "theta_queue")
 
 
@@ -41,6 +42,8 @@ class Grid:
             values = getattr(self, name)
             if not values or not all(0 <= value < np.inf for value in values):
                 raise ConfigError(f"grid {name}: found {values}; expected numbers of dollars, 0 or more")
+        if len(self) > MOST_POINTS:
+            raise ConfigError(f"grid: found {len(self)} points; expected at most {MOST_POINTS}")
 
     def __len__(self) -> int:
         return len(self.lambda_over) * len(self.lambda_under) * len(self.theta_queue)
@@ -60,7 +63,7 @@ class Grid:
         ConfigError
         """
         values: dict[str, tuple[float, ...]] = {}
-        for part in filter(None, (piece.strip() for piece in text.split(","))):
+        for part in (piece.strip() for piece in text.split(",")):
             name, _, spec = part.partition("=")
             pieces = spec.split(":")
             try:

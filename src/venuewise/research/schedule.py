@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
 
 from venuewise.data.durations import parse_duration
+from venuewise.data.events import NS_PER_SECOND, Int64
 from venuewise.errors import ConfigError
 
-SINGLE = "first"
+SINGLE: Final = "first"
+SESSION_GAP: Final = 3600 * NS_PER_SECOND
+"""A silence of all venues longer than this (ns) ends a session; no parent order is held over it."""
+MOST_ORDERS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,45 +50,83 @@ class Schedule:
         ConfigError
         """
         text = SINGLE if start is None else start.strip()
-        span = None if horizon is None else parse_duration(horizon)
+        span = None if horizon is None else _duration("horizon", horizon)
         if text == SINGLE:
             return cls(None, span)
         if not text.startswith("every:"):
             raise ConfigError(
                 f"start: found {start!r}; expected first, or every: and a duration, as in every:30s"
             )
-        return cls(parse_duration(text.removeprefix("every:")), span)
+        return cls(_duration("start", text.removeprefix("every:")), span)
 
-    def orders(self, span: Span) -> list[Span]:
-        """Return the time that each parent order has, in order; every order ends within the span.
+    def orders(self, sessions: Sequence[Span]) -> list[Span]:
+        """Return the time that each parent order has, in order; every order ends within its session.
 
-        With many orders and no horizon, each has a fifth of the span, so that all have the same.
+        A single order without a horizon has all of the first session. With many orders and no horizon, each has
+        a fifth of the longest session, so that all have the same.
+
+        Parameters
+        ----------
+        sessions : sequence of Span
+            Times of trading, in order.
 
         Raises
         ------
         ConfigError
-            If not a single order fits.
+            If not a single order fits, or more than 100,000 do.
         """
-        length = span.end - span.begin
-        if self.every is None:
-            if self.horizon is not None and self.horizon > length:
-                raise ConfigError(
-                    f"horizon: found {self.horizon / 1e9:g} s; expected at most the {length / 1e9:g} s there are"
-                )
-            return [Span(span.begin, span.end if self.horizon is None else span.begin + self.horizon)]
-        horizon = max(length // 5, 1) if self.horizon is None else self.horizon
-        starts = range(span.begin, span.end - horizon + 1, self.every)
-        if not starts:
+        longest = max(session.end - session.begin for session in sessions)
+        horizon = self.horizon
+        if horizon is None and self.every is not None:
+            horizon = max(longest // 5, 1)
+        if horizon is None:
+            return [sessions[0]]
+        if horizon > longest:
             raise ConfigError(
-                f"horizon: found {horizon / 1e9:g} s; expected at most the {length / 1e9:g} s there are"
+                f"horizon: found {horizon / NS_PER_SECOND:g} s; expected at most the "
+                f"{longest / NS_PER_SECOND:g} s there are"
             )
-        return [Span(start, start + horizon) for start in starts]
+        room = [session for session in sessions if session.end - session.begin >= horizon]
+        if self.every is None:
+            return [Span(room[0].begin, room[0].begin + horizon)]
+        starts = [range(session.begin, session.end - horizon + 1, self.every) for session in room]
+        count = sum(map(len, starts))
+        if count > MOST_ORDERS:
+            raise ConfigError(
+                f"start: found {count} orders, one every {self.every / NS_PER_SECOND:g} s; expected at most "
+                f"{MOST_ORDERS}"
+            )
+        return [Span(start, start + horizon) for times in starts for start in times]
 
     def overlap(self, orders: list[Span]) -> int:
         """Return how many orders run at once: the length of the bootstrap's blocks."""
         if self.every is None or not orders:
             return 1
         return max(-(-(orders[0].end - orders[0].begin) // self.every), 1)
+
+
+def _duration(option: str, text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ConfigError as error:
+        raise ConfigError(f"{option}: {error}") from None
+
+
+def sessions_of(ts: Int64) -> list[Span]:
+    """Cut the sorted times of all rows (ns) where nothing happens for over an hour.
+
+    A session of a single moment, such as the clear of all books at night, is none, unless there is no other.
+    """
+    breaks = np.flatnonzero(np.diff(ts) > SESSION_GAP)
+    firsts, lasts = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(ts) - 1]])
+    spans = [Span(int(ts[first]), int(ts[last])) for first, last in zip(firsts, lasts, strict=True)]
+    return [span for span in spans if span.begin < span.end] or spans
+
+
+def within(sessions: Sequence[Span], part: Span) -> list[Span]:
+    """Return what of the sessions lies in a part of the time."""
+    cut = [Span(max(s.begin, part.begin), min(s.end, part.end)) for s in sessions]
+    return [s for s in cut if s.begin <= s.end]
 
 
 def split_span(span: Span, share: float) -> tuple[Span, Span]:

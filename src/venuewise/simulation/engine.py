@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from venuewise.data.events import PRICE_SCALE, Int64
-from venuewise.errors import AccountingError, ConfigError
+from venuewise.errors import AccountingError, ConfigError, NoQuotesError
 from venuewise.market.book import Quotes, Side
 from venuewise.simulation.kernels import find_arrival, last_rows, look, simulate, submit, sweep
 from venuewise.simulation.state import (
@@ -69,6 +69,8 @@ class Task:
         Last row of each venue before `first`.
     arrival_price : float
         Mid at arrival in 1e-9 dollars.
+    worst_price : int
+        Worst price to take that any venue showed, on any level, while the order was worked; 1e-9 dollars.
     """
 
     side: Side
@@ -79,6 +81,7 @@ class Task:
     last: int
     row_of: Int64
     arrival_price: float
+    worst_price: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,9 @@ class Outcome:
     notional, fees : int
         Sum of price times shares, sum of taker fees.
     arrival_price : float
+    open_price : int
+        What a share left open is valued at: the task's worst price, moved by every friction, plus the dearest fee
+        (1e-9 dollars). It is the same for all strategies, so none gains by filling less.
     child_orders, decisions : int
     fills : ndarray of int64, shape (n, 7)
         Blotter (columns in `venuewise.simulation.state`); empty where it was not asked for.
@@ -107,6 +113,7 @@ class Outcome:
     notional: int
     fees: int
     arrival_price: float
+    open_price: int
     child_orders: int
     decisions: int
     fills: Int64
@@ -117,15 +124,20 @@ class Outcome:
         return self.notional + self.fees if self.side == "buy" else self.notional - self.fees
 
     @property
+    def cash_of_all(self) -> int:
+        """Return `cash` with the shares left open at `open_price`: what the whole order comes to."""
+        return self.cash + self.open * self.open_price
+
+    @property
     def shortfall(self) -> float:
-        """Money lost against the arrival price on the filled shares, fees included (1e-9 dollars)."""
-        gain = self.arrival_price * self.filled - self.cash
+        """Money lost against the arrival price on the whole order, fees included (1e-9 dollars)."""
+        gain = self.arrival_price * self.quantity - self.cash_of_all
         return -gain if self.side == "buy" else gain
 
     @property
     def cost_bps(self) -> float:
-        """Implementation shortfall of the filled shares in basis points of the arrival price."""
-        return 1e4 * self.shortfall / (self.arrival_price * self.filled) if self.filled else 0.0
+        """Implementation shortfall of the whole order in basis points of the arrival price."""
+        return 1e4 * self.shortfall / (self.arrival_price * self.quantity)
 
 
 def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -> Task:
@@ -141,7 +153,9 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
     Raises
     ------
     ConfigError
-        If there is nothing to trade with between start and end, or the order is too large for exact money.
+        If the order is too large for exact money.
+    NoQuotesError
+        If there is nothing to trade with between start and end.
     """
     if quantity < 1:
         raise ConfigError(f"order size: found {quantity}; expected at least 1 share")
@@ -151,14 +165,20 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
     last_rows(market.venue, market.clears, first, row_of)
     first, arrival_price = find_arrival(market, row_of, first, last, one_sided(market))
     if first < 0:
-        raise ConfigError("no venue shows a usable quote between the order's start and end")
-    dearest = int(market.take_px[first:last][market.take_sz[first:last] > 0].max())
+        raise NoQuotesError(
+            "no venue shows a usable quote between the order's start and end "
+            f"({np.datetime64(start, 'ns')} to {np.datetime64(end, 'ns')})"
+        )
+    rows = np.concatenate([row_of[row_of >= 0], np.arange(first, last)])
+    shown = market.take_px[rows][market.take_sz[rows] > 0]
+    dearest = int(shown.max())
     if quantity * dearest > MOST_MONEY // 2:
         raise ConfigError(
             f"order size: found {quantity} shares at up to {dearest / PRICE_SCALE:g} dollars; expected at most "
             f"{MOST_MONEY / 2 / PRICE_SCALE:.3g} dollars in all, so that money stays exact"
         )
-    return Task(side, quantity, start, end, first, last, row_of, arrival_price)
+    worst = dearest if side == "buy" else int(shown.min())
+    return Task(side, quantity, start, end, first, last, row_of, arrival_price, worst)
 
 
 def run(
@@ -193,6 +213,7 @@ def run(
         notional=totals[NOTIONAL],
         fees=totals[FEES],
         arrival_price=task.arrival_price,
+        open_price=_open_price(market, task, conditions),
         child_orders=totals[CHILD_ORDERS],
         decisions=totals[DECISIONS],
         fills=state.fills if record else np.empty((0, FILL_COLUMNS), np.int64),
@@ -233,6 +254,14 @@ def reconcile(
     taken = np.bincount(group.ravel(), weights=shares, minlength=len(quotes))
     displayed = market.take_sz[quotes[:, 0], quotes[:, 1]]
     require(int(np.count_nonzero(taken > displayed)), 0, "quotes taken beyond their size")
+
+
+def _open_price(market: Market, task: Task, conditions: Conditions) -> int:
+    move = conditions.slippage
+    if conditions.adverse_probability > 0:
+        move += conditions.adverse_move
+    worst = task.worst_price + market.sign * round(task.worst_price * move)
+    return worst + market.sign * int(market.fee.max())
 
 
 def _work(

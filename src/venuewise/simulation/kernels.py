@@ -152,9 +152,7 @@ def apply_row(market: Market, state: State, row: int, refill_on_any_change: bool
     """Let a row replace its venue's book."""
     venue = market.venue[row]
     if market.clears[row]:
-        state.taken[venue, :] = 0
-        state.touched[venue] = 0
-        state.row_of[venue] = NO_ROW
+        state.row_of[venue] = NO_ROW  # what we took there is forgotten with the next row: no level stands
         return
     if state.touched[venue]:
         carry_taken(market, state, venue, row, refill_on_any_change)
@@ -192,6 +190,18 @@ def record_fill(
 
 
 @kernel
+def draw_luck(conditions: Conditions, row: int, venue: int) -> tuple[float, float]:
+    """Return the share of the size that is left for a child order, and how much worse its price is."""
+    left, move = 1.0, conditions.slippage
+    if conditions.adverse_probability > 0.0 and (
+        uniform(conditions.seed, row, venue) < conditions.adverse_probability
+    ):
+        left = conditions.adverse_left
+        move += conditions.adverse_move
+    return left, move
+
+
+@kernel
 def execute(
     market: Market,
     state: State,
@@ -209,12 +219,7 @@ def execute(
     row = state.row_of[venue]
     if row < 0:
         return 0
-    left, move = 1.0, conditions.slippage
-    if conditions.adverse_probability > 0.0 and (
-        uniform(conditions.seed, decided_at, venue) < conditions.adverse_probability
-    ):
-        left = conditions.adverse_left
-        move += conditions.adverse_move
+    left, move = draw_luck(conditions, decided_at, venue)
     filled = 0
     for level in range(market.take_px.shape[1]):
         displayed = market.take_sz[row, level]
@@ -283,7 +288,8 @@ def submit(
 def sweep(market: Market, state: State, conditions: Conditions, end: int) -> None:
     """End of the order: late child orders are cancelled, what is open is bought through the whole book.
 
-    The best price goes first, over all venues and levels. What exceeds the displayed depth stays open.
+    The best price goes first, over all venues and levels. What exceeds the displayed depth stays open. A venue's
+    adverse moves strike here too (drawn by the row that it shows): waiting for the end is no way around them.
     """
     deliver(market, state, conditions, end + 1)
     totals = state.totals
@@ -297,6 +303,16 @@ def sweep(market: Market, state: State, conditions: Conditions, end: int) -> Non
         market.take_px, market.take_sz, market.far_px, market.ts, state.row_of, state.taken, state.pending,
         conditions.queue_priority, end, market.max_age, market.sign, price, size,
     )  # fmt: skip
+    move = np.zeros(venues)
+    for venue in range(venues):
+        row = state.row_of[venue]
+        if row < 0:
+            continue
+        left, move[venue] = draw_luck(conditions, row, venue)
+        for level in range(levels):
+            if size[venue, level] > 0:
+                shown = int(int(market.take_sz[row, level] * conditions.queue_priority) * left)
+                size[venue, level] = max(shown - state.taken[venue, level], 0)
     at = np.zeros(venues, np.int64)
     while totals[OPEN] > 0:
         best = -1
@@ -311,7 +327,7 @@ def sweep(market: Market, state: State, conditions: Conditions, end: int) -> Non
             break
         level = at[best]
         got = min(size[best, level], totals[OPEN])
-        paid = worse(price[best, level], conditions.slippage, market.sign)
+        paid = worse(price[best, level], move[best], market.sign)
         record_fill(market, state, end, state.row_of[best], best, level, paid, got)
         size[best, level] -= got
         totals[OPEN] -= got

@@ -7,7 +7,7 @@ engine; everyone else calls `decide`, which runs the same kernel on one moment's
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from venuewise.errors import ConfigError
 from venuewise.market.book import Quotes, reference_price, sign_of
 from venuewise.strategies.base import ChildOrder, ParentOrder
 from venuewise.strategies.kernels import BEST_ASK, PARAMETERS, STATIC, TWAP, VWAP, Float64, decide, room_for
+
+LONGEST_SLICE: Final = 1e9
+"""Seconds, some 30 years: in nanoseconds it still is an int64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,10 @@ class Twap(_Compiled):
 
     def __post_init__(self) -> None:
         """Refuse slices without length."""
-        if not self.slice_seconds * NS_PER_SECOND >= 1:
-            raise ConfigError(f"slice_seconds: found {self.slice_seconds}; expected a positive number")
+        if not 1 / NS_PER_SECOND <= self.slice_seconds <= LONGEST_SLICE:
+            raise ConfigError(
+                f"slice_seconds: found {self.slice_seconds}; expected a number from 1e-09 to {LONGEST_SLICE:g}"
+            )
 
     @property
     def parameters(self) -> Float64:

@@ -256,6 +256,23 @@ def test_at_its_end_an_order_expires_or_sweeps_as_asked() -> None:
     )
 
 
+def test_a_sweep_goes_elsewhere_when_a_venue_comes_short() -> None:
+    events = events_of(
+        [0, 1, 2], [0, 1, 0], [[(1000, 40)], [(1001, 50), (1002, 50)], [(1000, 40)]], [[(990, 1)]] * 3
+    )
+    them = router()
+    them.process(
+        "orders", incoming(request(quantity=80, strategy="best_ask", start=START + 1, end=START + 1))
+    )
+    done = them.route(events, False)
+    assert [(c["venue_id"], c["quantity"]) for c in said(done.outputs, "children")] == [(1, 40)]
+    done = them.process("fills", incoming(fill("a-1", 40, 40)))
+    assert [(c["venue_id"], c["quantity"]) for c in said(done.outputs, "children")] == [(2, 40)]
+    done = them.process("fills", incoming(fill("a-2", 10, 10, done=True, venue_id=2)))
+    (report,) = reports(done)  # the first venue has nothing left, the second came short
+    assert (report["status"], report["filled"], report["open"]) == ("expired", 50, 30)
+
+
 def test_two_orders_do_not_take_the_same_shares() -> None:
     orders = [request(id=name, quantity=30, strategy="best_ask", end=START, at_end="expire") for name in "ab"]
     outputs = run_loop(ClosedLoop(router(), venues()), steady(3), *orders)

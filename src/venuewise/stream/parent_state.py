@@ -16,8 +16,8 @@ from venuewise.errors import AccountingError
 from venuewise.strategies import Strategy
 from venuewise.stream.order_messages import ChildOrder, Fill, NewOrder, Report, Status, dollars, nano
 
-Stage = Literal["working", "ending", "swept", "cancelling"]
-"""What happens once nothing is in flight: more decisions, the end, the close after a sweep, the cancellation."""
+Stage = Literal["working", "ending", "cancelling"]
+"""What happens once nothing is in flight: more decisions, the end, the cancellation."""
 
 
 class Parent(msgspec.Struct):
@@ -42,6 +42,8 @@ class Parent(msgspec.Struct):
         Money in 1e-9 dollars, whole: it may pass int64.
     sent, reports : int
         Child orders and reports so far.
+    dry : list of int
+        Venues (publisher ids) that came short of their quote in the sweep: it goes elsewhere.
     """
 
     order: NewOrder
@@ -58,6 +60,7 @@ class Parent(msgspec.Struct):
     sent: int = 0
     reports: int = 0
     stage: Stage = "working"
+    dry: list[int] = []
 
 
 class Child(msgspec.Struct):

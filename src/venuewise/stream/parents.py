@@ -55,8 +55,6 @@ from venuewise.stream.processing import DeadLetter, Incoming, Processed
 
 MOST_IN_FLIGHT: Final = 10_000
 """Child orders of one parent on their way at once; beyond them it waits for fills."""
-LONGEST_SLICE: Final = 1e9
-"""Seconds of a TWAP slice at most; it and the number of slices keep the schedule within int64."""
 END_OF_TIME: Final = np.iinfo(np.int64).max
 
 
@@ -277,19 +275,27 @@ class Parents:
         parent = working.parent
         if working.children:
             return
+        if parent.open and parent.stage == "ending" and parent.order.at_end == "sweep":
+            self._sweep(desk, working)
+        if working.children:
+            return
         if not parent.open:
             self.ledger.finish(desk, working, "filled")
-        elif parent.stage == "ending" and parent.order.at_end == "sweep":
-            parent.stage = "swept"
-            now = max(parent.end, desk.now)
-            quotes, _ = desk.quotes(parent, now, MAX_LEVELS, self.settings.queue_priority)
-            for choice in choose_sweep(quotes, parent.open):
-                self._send(desk, working, *choice, ts=now, swept=True)
-            self._settle(desk, working)
-        elif parent.stage in ("ending", "swept"):
+        elif parent.stage == "ending":
             self.ledger.finish(desk, working, "expired")
         elif parent.stage == "cancelling":
             self.ledger.finish(desk, working, "cancelled")
+
+    def _sweep(self, desk: Desk, working: Working) -> None:
+        """Send what is open through the whole book, again and again until nothing is offered any more."""
+        parent = working.parent
+        now = max(parent.end, desk.now)
+        quotes, _ = desk.quotes(parent, now, MAX_LEVELS, self.settings.queue_priority)
+        for venue, publisher in enumerate(desk.ladder.publishers):
+            if publisher in parent.dry:
+                quotes.size[venue] = 0
+        for choice in choose_sweep(quotes, parent.open):
+            self._send(desk, working, *choice, ts=now, swept=True)
 
     # Requests
 
@@ -330,13 +336,9 @@ class Parents:
             strategy = self.strategies.make(order.strategy, order.params)
         except ConfigError as error:
             return str(error)
-        if isinstance(strategy, Twap):
+        if isinstance(strategy, Twap):  # shares times slices have to stay within int64
             span = end - (start if start is not None else desk.clock or 0)
-            if (
-                not MAX_QUANTITY * (span // NS_PER_SECOND + 1) / 2**62
-                < strategy.slice_seconds
-                < LONGEST_SLICE
-            ):
+            if strategy.slice_seconds < MAX_QUANTITY * (span // NS_PER_SECOND + 1) / 2**62:
                 return f"slice_seconds: found {strategy.slice_seconds}; the order's time is {span / 1e9:g} seconds"
         working = Working(accept(order, self.ledger.next_number, start, end), strategy)
         self.ledger.open(desk, working)
@@ -399,6 +401,8 @@ class Parents:
         if fill.done or not child.rest:
             desk.add_pending(order.side, order.venue_id, -child.rest)
             working.parent.open += child.rest
+            if order.sweep and child.rest:
+                working.parent.dry.append(order.venue_id)
             del working.children[fill.child], self.ledger.children[fill.child]
             self.ledger.count(shares_wanted=order.quantity, shares_filled=child.filled)
         self.ledger.touch(working, fill.child)

@@ -71,7 +71,6 @@ class VenueSim:
 
     def __init__(self, frictions: Frictions, table: VenueTable, seed: int = 0) -> None:
         self.conditions, self.table = frictions.conditions(seed), table
-        self.calm = self.conditions._replace(adverse_probability=0.0)
         self.decoder = Decoder(MAX_LEVELS)
         self.symbols: dict[str, Symbol] = {}
         self.waiting: set[str] = set()
@@ -192,7 +191,7 @@ class VenueSim:
         market, state = ladder.markets[side], ladder.states[side]
         state.totals[:] = 0
         execute(
-            market, state, self.calm if child.sweep else self.conditions,
+            market, state, self.conditions,
             ladder.publishers.index(child.venue_id), child.quantity,
             nano(child.limit_price, "limit_price", low=0), ts, child.row,
         )  # fmt: skip

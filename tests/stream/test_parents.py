@@ -373,3 +373,10 @@ def test_the_state_of_another_service_is_refused() -> None:
             service.restore([(b"clock|TEST", b"5")])
     with pytest.raises(ConfigError, match="another group"):
         venues().restore(entries)
+
+
+def test_rejected_requests_leave_nothing_behind() -> None:
+    them = router()
+    them.process("orders", incoming(request("cancel", symbol="X1"), request(symbol="X2", strategy="magic")))
+    assert not them.desks
+    assert them.changes() == []

@@ -304,7 +304,9 @@ class Parents:
         request = messages.parse(messages.read_request, message.value, message.headers, messages.ORDER_SCHEMA)
         if isinstance(request, str):
             return request
-        desk = self._desk(request.symbol)
+        desk = self.desks.get(request.symbol) or self._new_desk(
+            request.symbol
+        )  # kept if an order is accepted
         if isinstance(request, NewOrder):
             problem = self._new(desk, request)
         else:
@@ -341,6 +343,7 @@ class Parents:
             if strategy.slice_seconds < MAX_QUANTITY * (span // NS_PER_SECOND + 1) / 2**62:
                 return f"slice_seconds: found {strategy.slice_seconds}; the order's time is {span / 1e9:g} seconds"
         working = Working(accept(order, self.ledger.next_number, start, end), strategy)
+        self.desks[desk.symbol] = desk
         self.ledger.open(desk, working)
         self.ledger.touch(working)
         self.ledger.count(orders_accepted=1)
@@ -413,8 +416,11 @@ class Parents:
 
     def _desk(self, symbol: str) -> Desk:
         if symbol not in self.desks:
-            self.desks[symbol] = Desk(symbol, self.table, self.conditions.refill_on_any_change, self.max_age)
+            self.desks[symbol] = self._new_desk(symbol)
         return self.desks[symbol]
+
+    def _new_desk(self, symbol: str) -> Desk:
+        return Desk(symbol, self.table, self.conditions.refill_on_any_change, self.max_age)
 
 
 def _is_synthetic(message: Incoming) -> bool:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo table1 test check bench docs lock clean clean-kernels
+.PHONY: setup demo table1 test check bench memory docs lock clean clean-kernels
 
 setup: $(STAMP)
 
@@ -31,13 +31,23 @@ check: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+# Broker, producer and router together, as on a machine of 1 GiB.
+memory: setup
+	$(BIN)/python -m benchmarks memory
+
 docs: setup
 	$(BIN)/mkdocs build --quiet --strict
 
-# Needs uv (pip install uv). The lock has hashes, holds every extra, and names no download address.
+# Needs uv (pip install uv). The locks have hashes and name no download address. requirements.lock holds every
+# extra; of the same versions, requirements-run.lock holds what the image of the live side runs on, and
+# requirements-build.lock what builds its wheel.
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+  --no-emit-find-links --no-annotate
+
 lock:
-	uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate -o requirements.lock
+	$(LOCK) pyproject.toml --all-extras -o requirements.lock
+	$(LOCK) pyproject.toml --extra kafka -c requirements.lock -o requirements-run.lock
+	echo 'hatchling' | $(LOCK) - -c requirements.lock -o requirements-build.lock
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

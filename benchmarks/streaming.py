@@ -23,6 +23,7 @@ from uuid import uuid4
 
 import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from quixstreams import Application
 
 import venuewise as vw
@@ -35,16 +36,18 @@ from venuewise.stream.processing import Incoming, Outgoing, Processed
 from venuewise.stream.service import Service, Wiring
 from venuewise.stream.settings import Settings, load
 from venuewise.stream.stopping import StopRequest
-from venuewise.stream.topics import ensure_topic, partition_of
+from venuewise.stream.topics import ensure_topic
 from venuewise.stream.whatif import WhatIf, WhatIfSettings
 
 MESSAGES: Final = 150_000
+SCALE_MESSAGES: Final = 300_000
 QUIX_MESSAGES: Final = 10_000
 PACED_RATE: Final = 500
 PACED_SECONDS: Final = 12
 MEMORY_MESSAGES: Final = 2_000_000
 ROUNDS: Final = 3
 SYMBOLS: Final = ("AAPL", "MSFT")
+PRODUCER: Final = {"linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 500_000}
 
 
 class Echo:
@@ -70,13 +73,13 @@ class Timed(Service):
     """A service that notes when its first batch began and its last was committed, and what memory it held."""
 
     began = ended = 0.0
-    resident: list[tuple[int, int]]
+    resident: tuple[int, ...] = ()
 
     def _transact(self, messages: list[Any]) -> bool:
         self.began = self.began or time.monotonic()
         committed = super()._transact(messages)
         self.ended = time.monotonic()
-        self.resident = [*getattr(self, "resident", []), (self.done + len(messages), resident_kb())]
+        self.resident = (*self.resident, resident_kb())
         return committed
 
 
@@ -100,7 +103,7 @@ def serve(kind: str, bootstrap: str, topic: str, out: str, limit: str, instance:
         metrics=Metrics(),
     )  # fmt: skip
     service.run(StopRequest(), limit=int(limit) or None, idle_exit=4.0 if limit == "0" else 30.0)
-    memory = [kb for done, kb in service.resident]
+    memory = service.resident or (0,)
     marks = [memory[int((len(memory) - 1) * share)] for share in (0.1, 0.25, 0.5, 0.75, 1.0)]
     print(json.dumps({"began": service.began, "ended": service.ended, "done": service.done, "kb": marks}))
 
@@ -166,31 +169,48 @@ def sample(seconds: float, levels: int = 10) -> vw.Events:
     return events if levels == events.levels else Decoder(levels).decode(encode(events)).events
 
 
-def fill(settings: Settings, topic: str, messages: int, levels: int = 10, partitions: int = 2) -> int:
-    """Produce so many messages, one symbol a partition; return their bytes."""
-    ensure_topic(settings, topic, partitions)
+def fill(settings: Settings, topic: str, messages: int, levels: int = 10) -> int:
+    """Produce so many messages to two partitions, one symbol each; return their bytes."""
+    ensure_topic(settings, topic, 2)
+    producer = Producer(settings.client(dict(PRODUCER)))
+    size = produce(producer, topic, messages, levels)
+    producer.flush(120)
+    return size
+
+
+def produce(producer: Any, topic: str, messages: int, levels: int = 10) -> int:
+    """Hand messages to a producer; return their bytes."""
     events = sample(60, levels)
-    values = encode(events)
-    codes = events.symbol.tolist()
-    producer = Producer(
-        settings.client({"linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 500_000})
-    )
-    place = {code: code % partitions for code in range(len(events.symbols))}
+    values, codes = encode(events), events.symbol.tolist()
+    headers, keys = list(MARKET_HEADERS), [symbol.encode() for symbol in events.symbols]
     size = 0
     for i in range(messages):
         at = i % len(values)
         size += len(values[at])
         while True:
             try:
-                producer.produce(
-                    topic, values[at], events.symbols[codes[at]].encode(), place[codes[at]],
-                    headers=list(MARKET_HEADERS),
-                )  # fmt: skip
+                producer.produce(topic, values[at], keys[codes[at]], codes[at] % 2, headers=headers)
                 break
             except BufferError:
                 producer.poll(0.1)
-    producer.flush(120)
     return size
+
+
+class Transaction:
+    """A producer whose messages are seen all at once, when the block ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        needed = {**PRODUCER, "transactional.id": name("bench"), "transaction.timeout.ms": 300_000}
+        self.producer = Producer(settings.client(needed))
+
+    def __enter__(self) -> Any:
+        self.producer.init_transactions(30)
+        self.producer.begin_transaction()
+        return self.producer
+
+    def __exit__(self, kind: object, _error: object, _trace: object) -> None:
+        if kind is None:
+            self.producer.commit_transaction(120)
 
 
 class Bench:
@@ -219,18 +239,36 @@ class Bench:
         found = self.result(self.start(kind, *more, self.bootstrap, topic, name(kind), messages))
         return found["done"] / (found["ended"] - found["began"]), found
 
-    def scaled(self, topic: str, messages: int, instances: int, pinned: bool) -> float:
-        """Return messages a second of some instances of one group, each on a core of its own if `pinned`."""
-        out = name("scale")
-        running = [
-            self.start("route", self.bootstrap, topic, out, 0, f"i{i}", core=i if pinned else None)
-            for i in range(instances)
-        ]
+    def scaled(self, messages: int, instances: int, pinned: bool) -> float:
+        """Return messages a second of some instances of one group, each on a core of its own if `pinned`.
+
+        All messages come at once, by the commit of one transaction, when every instance has its partitions.
+        """
+        topic, out = name("scale"), name("scaled")
+        ensure_topic(self.settings, topic, 2)
+        with Transaction(self.settings) as producer:
+            produce(producer, topic, messages)
+            running = [
+                self.start("route", self.bootstrap, topic, out, 0, f"i{i}", core=i if pinned else None)
+                for i in range(instances)
+            ]
+            self.wait_for_members(f"{out}.group", instances)
         found = [self.result(process) for process in running]
         done = sum(f["done"] for f in found)
         if done != messages:
             raise RuntimeError(f"{done} messages processed of {messages}")
-        return float(done / (max(f["ended"] for f in found) - min(f["began"] for f in found if f["done"])))
+        return float(done / (max(f["ended"] for f in found) - min(f["began"] for f in found)))
+
+    def wait_for_members(self, group: str, members: int) -> None:
+        """Wait until so many members share the partitions of a group."""
+        admin = AdminClient(self.settings.client())
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = admin.describe_consumer_groups([group])[group].result(10)
+            if [len(m.assignment.topic_partitions) > 0 for m in found.members] == [True] * members:
+                return
+            time.sleep(0.2)
+        raise RuntimeError(f"{group} does not come together")
 
     def latencies(self, kind: str) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return milliseconds from producing a message to having the committed answer, at a steady rate."""
@@ -293,7 +331,6 @@ def in_turn(*measures: Callable[[], float], rounds: int = ROUNDS) -> list[float]
 
 def run() -> Table:
     """Measure everything against one broker."""
-    assert {partition_of(symbol.encode(), 2) for symbol in SYMBOLS}  # symbols are placed by hand
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(Path(directory) / "broker")
         try:
@@ -315,11 +352,11 @@ def _measure(bench: Bench) -> Table:
         rounds=2,
     )
     one, two = in_turn(
-        lambda: bench.scaled(topic, MESSAGES, 1, True), lambda: bench.scaled(topic, MESSAGES, 2, True)
+        lambda: bench.scaled(SCALE_MESSAGES, 1, True), lambda: bench.scaled(SCALE_MESSAGES, 2, True)
     )
     free_one, free_two = in_turn(
-        lambda: bench.scaled(topic, MESSAGES, 1, False),
-        lambda: bench.scaled(topic, MESSAGES, 2, False),
+        lambda: bench.scaled(SCALE_MESSAGES, 1, False),
+        lambda: bench.scaled(SCALE_MESSAGES, 2, False),
         rounds=2,
     )
     paced: dict[str, list[Any]] = {"route": [], "echo": []}
@@ -347,7 +384,8 @@ def _measure(bench: Bench) -> Table:
     return Table(
         "Router on Kafka", ("what", "venuewise", "against", "ratio"), rows,
         (
-            f"A broker on this machine; {MESSAGES:,} messages of ten levels, 5 venues, 2 symbols, 2 partitions; "
+            f"A broker on this machine; {MESSAGES:,} messages ({SCALE_MESSAGES:,} for two instances) of ten levels, "
+            "5 venues, 2 symbols, 2 partitions; "
             f"Quix Streams over {QUIX_MESSAGES:,} of them.",
             f"End to end: {PACED_RATE} messages/s for {PACED_SECONDS} s, produced to read committed.",
             f"Memory: over {MEMORY_MESSAGES:,} messages of one level, {size / 1e6:,.0f} MB.",

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadlines: the first example compiles kernels, and machines are busy. CI draws the same examples each time.
+settings.register_profile(
+    "venuewise",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("venuewise")
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -292,7 +292,7 @@ DBN = metadata("mbp-1", mappings=[("AAPL", dt.date(2024, 8, 1), dt.date(2024, 8,
 )
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     content=st.sampled_from(
         [GOOD, DBN, zstandard.compress(GOOD), gzip.compress(GOOD, mtime=0), zstandard.compress(DBN)]

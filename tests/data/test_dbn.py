@@ -58,7 +58,11 @@ def levels(draw: st.DrawFn) -> tuple[int, int, int, int, int, int]:
     )  # fmt: skip
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(
     data=st.data(), depth=st.sampled_from([1, 10]), version=st.sampled_from([1, 2, 3]), packed=st.booleans()
 )

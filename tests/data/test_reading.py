@@ -115,7 +115,7 @@ def tables(draw: st.DrawFn) -> tuple[list[Row], list[list[int]], bool]:
     return table, book, fixed
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     drawn=tables(), seed=st.integers(0, 1000), ending=st.sampled_from(["\n", "\r\n"]), quoted=st.booleans()
 )

@@ -195,6 +195,19 @@ def test_options_that_make_no_sense_end_in_one_line(options: tuple[str, ...], wh
     assert done.stderr.count("\n") == 1
 
 
+def test_it_waits_for_its_topic_and_stops_while_it_waits(kafka_bootstrap: str, topic: str) -> None:
+    process = subprocess.Popen(
+        command("route", "--topic", topic, "--group", topic, "--kafka-bootstrap-servers", kafka_bootstrap),
+        env=environment(), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert "waiting for the topic" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert rest == f"0 messages of {topic} routed to sor.decisions, 0 dead letters\n"
+
+
 def test_without_a_broker_it_says_so_in_one_line() -> None:
     done = run("route", "--kafka-bootstrap-servers", "127.0.0.1:1")
     assert done.returncode == 2

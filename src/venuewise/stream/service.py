@@ -27,7 +27,7 @@ from venuewise.stream.metrics import Metrics
 from venuewise.stream.processing import Incoming, Processor
 from venuewise.stream.settings import Settings
 from venuewise.stream.stopping import StopRequest
-from venuewise.stream.topics import BROKER_SECONDS, COMPACTED, ensure_topic, quiet, wait_for_topic
+from venuewise.stream.topics import BROKER_SECONDS, COMPACTED, ensure_topic, has_topic, quiet, wait_for_topic
 
 BATCH: Final = 5_000
 """Messages of one transaction at most: what bounds memory, whatever is waiting."""
@@ -144,7 +144,8 @@ class Service:
         ConfigError
             If the broker or a topic cannot be reached.
         """
-        self._prepare_topics(stop)
+        if not self._prepare_topics(stop):
+            return 0
         self._producer = Producer(
             self.settings.client(
                 {
@@ -226,9 +227,22 @@ class Service:
             return False
         return True
 
-    def _prepare_topics(self, stop: StopRequest) -> None:
+    def _prepare_topics(self, stop: StopRequest) -> bool:
+        """Wait for the market topic and make the others; False where we are asked to stop while waiting."""
         market = self.wiring.inputs["market"]
-        partitions = wait_for_topic(self.settings, market, stopped=lambda: bool(stop))
+
+        def stopped() -> bool:
+            self.metrics.beat = time.monotonic()
+            return bool(stop)
+
+        if not has_topic(self.settings, market):
+            log.info("waiting for the topic", topic=market)
+        try:
+            partitions = wait_for_topic(self.settings, market, math.inf, stopped)
+        except ConfigError:
+            if stop:
+                return False
+            raise
         for topic in self.wiring.inputs.values():
             if topic != market and ensure_topic(self.settings, topic, partitions) != partitions:
                 raise ConfigError(f"topic {topic}: expected {partitions} partitions, as {market} has")
@@ -239,6 +253,7 @@ class Service:
             raise ConfigError(
                 f"topic {self.wiring.changelog}: found {found} partitions; expected {partitions}, as {market} has"
             )
+        return True
 
     def _loop(self, stop: StopRequest, limit: int | None, idle_exit: float | None) -> int:
         last = time.monotonic()

@@ -79,12 +79,34 @@ def wait_for_topic(
 ) -> int:
     """Wait until a topic is there and usable, and count its partitions.
 
+    Parameters
+    ----------
+    settings : Settings
+        Brokers and how to talk to them.
+    topic : str
+        Name of the topic.
+    timeout : float
+        Seconds to wait for the broker, and for the topic; infinite waits for the topic as long as it takes.
+    stopped : callable
+        Asked again and again; ends the wait where it says yes.
+
     Raises
     ------
     ConfigError
         If no broker answers, or the topic does not appear in time.
     """
     return _wait(_admin(settings), settings, topic, timeout, stopped)
+
+
+def has_topic(settings: Settings, topic: str) -> bool:
+    """Return whether a topic is there now.
+
+    Raises
+    ------
+    ConfigError
+        If no broker answers.
+    """
+    return topic in _metadata(_admin(settings), settings, BROKER_SECONDS).topics
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -136,7 +158,7 @@ def _wait(
 ) -> int:
     deadline = time.monotonic() + timeout
     while True:
-        found = _metadata(admin, settings, timeout).topics.get(topic)
+        found = _metadata(admin, settings, min(timeout, BROKER_SECONDS)).topics.get(topic)
         if found is not None and found.partitions and all(p.leader >= 0 for p in found.partitions.values()):
             return len(found.partitions)
         if time.monotonic() > deadline or stopped():

@@ -10,11 +10,13 @@ import sys
 
 import typer
 
-from venuewise.cli import backtests, decisions, live, market_data, placements, routing
+from venuewise.cli import backtests, decisions, live, market_data, orders, placements, routing
 from venuewise.cli.app import app
 from venuewise.errors import VenuewiseError
 
-__all__ = ["app", "backtests", "decisions", "live", "main", "market_data", "placements", "routing"]
+__all__ = [
+    "app", "backtests", "decisions", "live", "main", "market_data", "orders", "placements", "routing",
+]  # fmt: skip
 
 
 def main() -> None:

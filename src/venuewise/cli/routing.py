@@ -17,9 +17,11 @@ from venuewise.cli.live import (
     Servers,
     TopicName,
     load_settings,
-    log_to_stderr,
     need_kafka,
 )
+from venuewise.cli.orders import orders_over_files, serve_orders
+from venuewise.cli.serving import serve
+from venuewise.errors import ConfigError
 
 if TYPE_CHECKING:
     from venuewise.stream.settings import Settings
@@ -38,6 +40,22 @@ def route(
     out: Annotated[
         str | None,
         typer.Option(help="Topic of the decisions; with --from a file, - for stdout (the default)."),
+    ] = None,
+    orders: Annotated[
+        bool, typer.Option("--orders", help="Work real parent orders instead of a what-if at every update.")
+    ] = False,
+    orders_file: Annotated[
+        Path | None, typer.Option(help="With --from: requests, one JSON object a line; venues are simulated.")
+    ] = None,
+    orders_topic: Annotated[str | None, typer.Option(help="Requests. [sor.orders]")] = None,
+    fills_topic: Annotated[str | None, typer.Option(help="Fills. [sor.fills]")] = None,
+    children_topic: Annotated[str | None, typer.Option(help="Child orders. [sor.child_orders]")] = None,
+    reports_topic: Annotated[str | None, typer.Option(help="Reports. [sor.reports]")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="A strategy of your own, module:Class, for orders that name it.")
+    ] = None,
+    queue_priority: Annotated[
+        float | None, typer.Option(help="With --orders: share of the displayed size to count on.")
     ] = None,
     order_size: Annotated[
         int | None, typer.Option(help="Shares to route at every update. [ORDER_SIZE, 5000]")
@@ -68,43 +86,42 @@ def route(
     servers: Servers = None,
     print_config: PrintConfig = False,
 ) -> int:
-    """Decide at every update of a topic (or file) how an order would be split; exactly once on Kafka."""
+    """Decide at every update of a topic (or file) how an order would be split, or work real parent orders."""
     need_kafka()
     settings = load_settings(
         config, preset, print_config=print_config, topic=topic, out=None if from_file else out,
         order_size=order_size, side=side, algorithm=algorithm, greedy_l2=greedy_l2, levels=levels,
         lambda_over=lambda_over, lambda_under=lambda_under, theta_queue=theta_queue, interval_ms=interval_ms,
         max_age_ms=max_age_ms, window=window, fees=fees, group=group, instance=instance,
-        metrics_port=metrics_port, kafka_bootstrap_servers=servers,
+        metrics_port=metrics_port, kafka_bootstrap_servers=servers, orders_topic=orders_topic,
+        fills_topic=fills_topic, children_topic=children_topic, reports_topic=reports_topic, strategy=strategy,
+        queue_priority=queue_priority,
     )  # fmt: skip
+    if orders or orders_file is not None:
+        if from_file:
+            orders_over_files(
+                settings, from_file, orders_file, None if out in (None, "-") else Path(str(out)), limit
+            )
+        elif orders_file is not None:
+            raise ConfigError("--orders-file: found it without --from; orders of a service come from a topic")
+        else:
+            serve_orders(settings, show=show, limit=limit, idle_exit=idle_exit)
+        return 0
     if from_file:
         _over_files(settings, from_file, None if out in (None, "-") else Path(str(out)), limit)
         return 0
-    from venuewise.stream.metrics import Metrics
-    from venuewise.stream.service import Service, Wiring
-    from venuewise.stream.stopping import stop_on_signals
+    from venuewise.stream.service import Wiring
 
-    log_to_stderr()
     wiring = Wiring(
         inputs={"market": settings.topic},
         outputs={"decisions": settings.out},
         changelog=f"{settings.group}.changelog",
         dead_letters=settings.dead_letters,
     )
-    metrics = Metrics()
-    if settings.metrics_port is not None:
-        port = metrics.serve(settings.metrics_port, settings.metrics_host)
-        typer.echo(f"metrics at http://{settings.metrics_host}:{port}/metrics", err=True)
-    service = Service(
-        settings, wiring, lambda: _what_if(settings), group=settings.group, instance=settings.instance,
-        metrics=metrics, watch=typer.echo if show else None,
+    serve(
+        settings, wiring, lambda: _what_if(settings), group=settings.group, show=show, limit=limit,
+        idle_exit=idle_exit, what=f"{settings.topic} routed to {settings.out}",
     )  # fmt: skip
-    _what_if(settings)  # settings that make no sense end here, before any broker is asked
-    with stop_on_signals() as stop:
-        done = service.run(stop, limit=limit, idle_exit=idle_exit)
-    typer.echo(
-        f"{done} messages of {settings.topic} routed to {settings.out}, {service.dead} dead letters", err=True
-    )
     return 0
 
 

@@ -369,7 +369,9 @@ class Service:
     ) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, headers=headers or None)
+                self._producer.produce(
+                    topic, value, key, partition, headers=list(headers) if headers else None
+                )
             except (
                 BufferError
             ):  # The broker is slower than we are: wait for it, and hold no more than the queue.

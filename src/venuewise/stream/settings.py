@@ -95,8 +95,21 @@ class Settings(BaseSettings):
         Least time between two decisions for a symbol; 0 decides at every update.
     max_age_ms : float or None
         A venue silent for longer takes no part.
+    orders_topic, children_topic, fills_topic, reports_topic : str
+        Topics of a router of parent orders: requests, child orders, fills, reports.
+    strategy : str or None
+        A strategy of your own as "module:Class", for orders that ask for it by its name.
+    queue_priority : float
+        Share of the displayed size that a router of parent orders counts on, and that simulated venues give.
+    refill : {"update", "added"}
+        When shares taken count as offered again: once the quote shows another size, or never.
+    latency_ms, slippage_bps, adverse_probability, adverse_move_bps, adverse_left : float
+        What stands between a decision and its fill at simulated venues, as in a backtest.
+    seed : int
+        Draws their adverse moves.
     group : str
-        Consumer group of the routers that share the work; their state is in the topic GROUP.changelog.
+        Consumer group of the routers that share the work; their state is in the topic GROUP.changelog. Routers of
+        parent orders and simulated venues have groups of their own where none is given.
     instance : str
         Name of this router in its group, kept over restarts.
     fees : str or None
@@ -130,6 +143,19 @@ class Settings(BaseSettings):
     levels: Annotated[int, Field(ge=1, le=10)] = 1
     interval_ms: Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)] = 0.0
     max_age_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    orders_topic: Name = "sor.orders"
+    children_topic: Name = "sor.child_orders"
+    fills_topic: Name = "sor.fills"
+    reports_topic: Name = "sor.reports"
+    strategy: str | None = None
+    queue_priority: Annotated[float, Field(ge=1e-9, le=1)] = 1.0
+    refill: Literal["update", "added"] = "update"
+    latency_ms: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    slippage_bps: Annotated[float, Field(ge=0, le=1e4)] = 0.0
+    adverse_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    adverse_move_bps: Annotated[float, Field(ge=0, le=1e4)] = 5.0
+    adverse_left: Annotated[float, Field(ge=0, le=1)] = 0.8
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     group: Name = "venuewise-router"
     instance: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()))
     fees: str | None = None

@@ -1,0 +1,46 @@
+"""Running a service from the command line: metrics, signals, the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from venuewise.cli.live import log_to_stderr
+
+if TYPE_CHECKING:
+    from venuewise.stream.processing import Processor
+    from venuewise.stream.service import Wiring
+    from venuewise.stream.settings import Settings
+
+
+def serve(
+    settings: Settings,
+    wiring: Wiring,
+    make: Callable[[], Processor],
+    *,
+    group: str,
+    what: str,
+    show: bool,
+    limit: int | None,
+    idle_exit: float | None,
+) -> None:
+    """Run a service until it is asked to stop, then say how many messages of `what` it processed."""
+    from venuewise.stream.metrics import Metrics
+    from venuewise.stream.service import Service
+    from venuewise.stream.stopping import stop_on_signals
+
+    log_to_stderr()
+    make()  # settings that make no sense end here, before any broker is asked
+    metrics = Metrics()
+    if settings.metrics_port is not None:
+        port = metrics.serve(settings.metrics_port, settings.metrics_host)
+        typer.echo(f"metrics at http://{settings.metrics_host}:{port}/metrics", err=True)
+    service = Service(
+        settings, wiring, make, group=group, instance=settings.instance, metrics=metrics,
+        watch=typer.echo if show else None,
+    )  # fmt: skip
+    with stop_on_signals() as stop:
+        done = service.run(stop, limit=limit, idle_exit=idle_exit)
+    typer.echo(f"{done} messages of {what}, {service.dead} dead letters", err=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,6 +77,27 @@ def test_static_counts_fees_and_leaves_what_is_too_dear() -> None:
     ]
     assert sum(c.shares for c in patient.decide(quotes, order(500), 0)) == 70
     assert sum(c.shares for c in Static(lambda_under=0.5).decide(quotes, order(500), 0)) == 120
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_static_takes_the_cheapest_and_no_more_than_is_open_where_the_model_would_take_all(side: str) -> None:
+    # A crossed market: every share here is worth more than it costs, so the model's optimum is all that is shown.
+    prices = [[994, 997], [993, 996], [994, 995]]
+    if side == "sell":
+        prices = [[1996 - price for price in row] for row in prices]  # mirrored at 9.98
+    shown = quotes_of(prices, [[30, 10], [40, 20], [50, 60]], [0, 0, 1_000_000], side)
+    quotes = replace(shown, bid=1030 * TICK) if side == "buy" else replace(shown, ask=966 * TICK)
+    eager = Static(lambda_over=0.001, theta_queue=0.0)
+    for wanted, expected in (
+        (100, {0: 30, 1: 40, 2: 30}),
+        (125, {0: 30, 1: 40, 2: 55}),
+        (210, {0: 40, 1: 60, 2: 110}),
+    ):
+        children = eager.decide(quotes, order(wanted), 0)
+        assert {child.venue: child.shares for child in children} == expected
+        for child in children:
+            level = 0 if child.shares <= quotes.size[child.venue, 0] else 1
+            assert child.limit == quotes.price[child.venue, level]
 
 
 def test_static_that_must_place_every_share_is_sent_only_as_far_as_it_can_fill() -> None:

@@ -162,15 +162,25 @@ def split_by_model(
         shares, room.ints, room.floats,
     )  # fmt: skip
     for venue in range(price.shape[0]):
-        level = deepest_level(size, venue, shares[venue])
-        if level < 0:
-            shares[venue] = 0
-            continue
         displayed = 0
-        for shown in range(level + 1):
-            displayed += size[venue, shown]
+        for level in range(size.shape[1]):
+            displayed += size[venue, level]
         shares[venue] = min(shares[venue], displayed)
-        limit[venue] = price[venue, level]
+    # In a crossed market the model buys more than is wanted, to sell it: an order does not.
+    while shares.sum() > unsent:
+        dearest, worst, above = -1, -np.inf, 0
+        for venue in range(price.shape[0]):
+            level = deepest_level(size, venue, shares[venue])
+            if level < 0:
+                continue
+            cost = sign * room.price[venue, level] + room.fee[venue]
+            if cost > worst:
+                dearest, worst, above = venue, cost, size[venue, :level].sum()
+        shares[dearest] -= min(shares[dearest] - above, shares.sum() - unsent)
+    for venue in range(price.shape[0]):
+        level = deepest_level(size, venue, shares[venue])
+        if level >= 0:
+            limit[venue] = price[venue, level]
 
 
 @kernel

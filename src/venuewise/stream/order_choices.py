@@ -11,7 +11,7 @@ import numpy as np
 
 from venuewise.data.events import UNDEFINED_PRICE
 from venuewise.market.book import Quotes, sign_of
-from venuewise.strategies import BestAsk, ParentOrder, Static, Twap, Vwap
+from venuewise.strategies import ParentOrder
 from venuewise.stream.parent_state import Working
 
 Choice = list[tuple[int, int, int]]
@@ -42,9 +42,7 @@ def ask_strategy(working: Working, quotes: Quotes, now: int) -> Choice | str:
     ):
         return f"{name}: found child orders {chosen}; expected shares for a venue, once each"[:_LONGEST]
     total = sum(shares for _, shares, _ in chosen)
-    if total > parent.open and isinstance(working.strategy, BestAsk | Twap | Vwap | Static):
-        chosen = _up_to(parent.open, chosen)
-    elif total > parent.open:
+    if total > parent.open:
         return (
             f"{name}: found child orders of {total} shares; expected at most the {parent.open} that are open"
         )
@@ -52,19 +50,6 @@ def ask_strategy(working: Working, quotes: Quotes, now: int) -> Choice | str:
         return chosen
     nearer = min if parent.order.side == "buy" else max
     return [(venue, shares, nearer(limit, parent.limit)) for venue, shares, limit in chosen]
-
-
-def _up_to(most: int, chosen: Choice) -> Choice:
-    """Leave out shares beyond `most`, as the engine does for built-in strategies: lower venues first.
-
-    The static model may want more than is open where over-filling pays, in a crossed market.
-    """
-    kept: Choice = []
-    for venue, shares, limit in chosen:
-        if most > 0:
-            kept.append((venue, min(shares, most), limit))
-            most -= shares
-    return kept
 
 
 def choose_sweep(quotes: Quotes, wanted: int) -> Choice:

@@ -1,10 +1,10 @@
 """The router on a real Kafka broker: throughput, latency, memory and scaling, against an echo loop and Quix Streams.
 
-The echo loop is our own service with the routing left out: it consumes, decodes, encodes the row as a message,
-produces and commits in transactions. Quix Streams does the router's job with its own means: exactly-once guarantee,
-its JSON codecs, its state store with a changelog, our allocator. Each measured run is a process of its own with a
-consumer group of its own; the times are from the first batch to the last commit, so neither starting nor compiling
-counts.
+The echo loop is our own service with the routing left out: it consumes, decodes, encodes messages of the same kind,
+produces and commits in transactions. The bare one sends the decoded row itself, a shorter message. Quix Streams does
+the router's job with its own means: exactly-once guarantee, its JSON codecs, its state store with a changelog, our
+allocator. Each measured run is a process of its own with a consumer group of its own; the times are from the first
+batch to the last commit, so neither starting nor compiling counts.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from quixstreams import Application
 
 import venuewise as vw
 from benchmarks.table import Table
+from venuewise.data.events import Events
 from venuewise.market.venues import load_venues
 from venuewise.stream import broker
+from venuewise.stream.books import Decisions
 from venuewise.stream.codec import MARKET_HEADERS, Decoder, encode
 from venuewise.stream.metrics import Metrics
-from venuewise.stream.processing import Incoming, Outgoing, Processed
-from venuewise.stream.service import Service, Wiring
+from venuewise.stream.processing import Incoming, Outgoing, Processed, Processor
+from venuewise.stream.service import Service, Wiring, calm_collector
 from venuewise.stream.settings import Settings, load
 from venuewise.stream.stopping import StopRequest
 from venuewise.stream.topics import ensure_topic
@@ -50,8 +52,25 @@ SYMBOLS: Final = ("AAPL", "MSFT")
 PRODUCER: Final = {"linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 500_000}
 
 
-class Echo:
-    """The router with the routing left out."""
+class Echo(WhatIf):
+    """The router with the routing left out: the same messages in and out, but always the first decision."""
+
+    decided: Decisions | None = None
+
+    def route(self, batch: Events, synthetic: Sequence[bool] | bool) -> Processed:
+        """Write the first decision again at every row of a batch; no books, no state."""
+        if self.decided is None:
+            done = super().route(batch, synthetic)
+            self.decided = self._decide(*self.books.join(batch))
+            return done
+        n = len(batch)
+        same = Decisions(*(np.resize(column, (n, *column.shape[1:])) for column in self.decided))
+        flags = [synthetic] * n if isinstance(synthetic, bool) else synthetic
+        return Processed(self._outputs(batch, 0, same, flags), [], {})
+
+
+class Bare:
+    """A bare echo: the row as it was decoded (one level), encoded again."""
 
     def __init__(self) -> None:
         self.decoder = Decoder(1)
@@ -92,14 +111,22 @@ def what_if() -> WhatIf:
     return WhatIf(WhatIfSettings(), load_venues())
 
 
+MAKE: Final[dict[str, Callable[[], Processor]]] = {
+    "route": what_if,
+    "echo": lambda: Echo(WhatIfSettings(), load_venues()),
+    "bare": Bare,
+}
+
+
 def serve(kind: str, bootstrap: str, topic: str, out: str, limit: str, instance: str = "one") -> None:
     """Run a service over a topic and print its times as JSON."""
     settings = load(flags={"kafka_bootstrap_servers": bootstrap})
-    for processor in (Echo(), what_if()):  # compiles
-        processor.process("market", [Incoming(value, [*MARKET_HEADERS]) for value in encode(sample(1))])
+    for make in MAKE.values():  # compiles
+        make().process("market", [Incoming(value, [*MARKET_HEADERS]) for value in encode(sample(1))])
+    calm_collector()
     wiring = Wiring({"market": topic}, {"decisions": out}, f"{out}.changelog", f"{out}.dead")
     service = Timed(
-        settings, wiring, Echo if kind == "echo" else what_if, group=f"{out}.group", instance=instance,
+        settings, wiring, MAKE[kind], group=f"{out}.group", instance=instance,
         metrics=Metrics(),
     )  # fmt: skip
     service.run(StopRequest(), limit=int(limit) or None, idle_exit=10.0 if limit == "0" else 30.0)
@@ -343,8 +370,11 @@ def _measure(bench: Bench) -> Table:
     topic, small, large = name("market"), name("few"), name("many")
     fill(bench.settings, topic, MESSAGES)
     fill(bench.settings, small, QUIX_MESSAGES)
-    route, echo = in_turn(
-        lambda: bench.rate("route", topic, MESSAGES)[0], lambda: bench.rate("echo", topic, MESSAGES)[0]
+    route, echo, bare = in_turn(
+        lambda: bench.rate("route", topic, MESSAGES)[0],
+        lambda: bench.rate("echo", topic, MESSAGES)[0],
+        lambda: bench.rate("bare", topic, MESSAGES)[0],
+        rounds=5,
     )
     stateful, stateless = in_turn(
         lambda: bench.rate("quix", small, QUIX_MESSAGES, "state")[0],
@@ -370,6 +400,7 @@ def _measure(bench: Bench) -> Table:
     marks = " / ".join(f"{kb / 1024:.0f}" for kb in memory["kb"])
     rows: list[tuple[str, ...]] = [
         ("throughput, messages/s", f"{route:,.0f}", f"{echo:,.0f} (echo loop)", f"{route / echo:.2f}"),
+        ("", f"{route:,.0f}", f"{bare:,.0f} (bare echo)", f"{route / bare:.2f}"),
         ("", f"{route:,.0f}", f"{stateful:,.0f} (Quix Streams)", f"{route / stateful:.1f}"),
         ("", f"{route:,.0f}", f"{stateless:,.0f} (Quix Streams, no saved state)", f"{route / stateless:.1f}"),
         ("two instances, a core each, messages/s", f"{two:,.0f}", f"{one:,.0f} (one, on one core)",

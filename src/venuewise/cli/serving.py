@@ -28,7 +28,7 @@ def serve(
 ) -> None:
     """Run a service until it is asked to stop, then say how many messages of `what` it processed."""
     from venuewise.stream.metrics import Metrics
-    from venuewise.stream.service import Service
+    from venuewise.stream.service import Service, calm_collector
     from venuewise.stream.stopping import stop_on_signals
 
     log_to_stderr()
@@ -41,6 +41,7 @@ def serve(
         settings, wiring, make, group=group, instance=settings.instance, metrics=metrics,
         watch=typer.echo if show else None,
     )  # fmt: skip
+    calm_collector()
     with stop_on_signals() as stop:
         done = service.run(stop, limit=limit, idle_exit=idle_exit)
     typer.echo(f"{done} messages of {what}, {service.dead} dead letters", err=True)

@@ -418,6 +418,7 @@ def _measure(bench: Bench) -> Table:
             f"A broker on this machine; {MESSAGES:,} messages ({SCALE_MESSAGES:,} for two instances) of ten levels, "
             "5 venues, 2 symbols, 2 partitions; "
             f"Quix Streams over {QUIX_MESSAGES:,} of them.",
+            "Two instances share two cores with the broker and with the clients' own threads.",
             f"End to end: {PACED_RATE} messages/s for {PACED_SECONDS} s, produced to read committed.",
             f"Memory: over {MEMORY_MESSAGES:,} messages of one level, {size / 1e6:,.0f} MB.",
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -227,6 +228,44 @@ def test_a_router_that_the_group_has_mistaken_for_another_joins_again(
         feed.join()
         routed = by_partition(wait_until_routed(kafka_bootstrap, f"{topic}.out", feed.sent))
         assert group.end("one", signal.SIGTERM) == 0, (tmp_path / "one.log").read_text()
+    assert routed == [undisturbed(part) for part in by_partition(read_all(kafka_bootstrap, topic))]
+
+
+DIES_WHEN_A_PARTITION_MOVES = """
+import os, sys
+from confluent_kafka import Consumer
+consumer = Consumer({"bootstrap.servers": sys.argv[1], "group.id": sys.argv[2], "group.instance.id": "one",
+    "partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": 6000, "enable.auto.commit": False})
+consumer.subscribe([sys.argv[3]], on_assign=lambda *_: print("mine", flush=True), on_revoke=lambda *_: os._exit(9))
+while True:
+    consumer.poll(0.1)
+"""
+
+
+def test_a_partition_whose_owner_died_while_it_moved_finds_another(
+    kafka_bootstrap: str, topic: str, tmp_path: Path
+) -> None:
+    ensure_topic(settings_for(kafka_bootstrap), topic, PARTITIONS)
+    feed = Feed(kafka_bootstrap, topic, events_of(20), rate=2_000)
+    feed.start()
+    owner = subprocess.Popen(
+        [sys.executable, "-c", DIES_WHEN_A_PARTITION_MOVES, kafka_bootstrap, f"{topic}.group", topic],
+        stdout=subprocess.PIPE,
+    )
+    with routers(kafka_bootstrap, topic, tmp_path) as group:
+        try:
+            assert owner.stdout is not None
+            assert owner.stdout.readline() == b"mine\n"
+            group.start("two")
+            assert owner.wait(30) == 9
+        finally:
+            owner.kill()
+            owner.communicate()
+        group.start("one")
+        feed.join()
+        routed = by_partition(wait_until_routed(kafka_bootstrap, f"{topic}.out", feed.sent, seconds=60))
+        logs = "".join((tmp_path / f"{name}.log").read_text() for name in ("one", "two"))
+    assert "partitions without an owner" in logs
     assert routed == [undisturbed(part) for part in by_partition(read_all(kafka_bootstrap, topic))]
 
 

@@ -24,6 +24,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from venuewise.data.events import NS_PER_SECOND
 from venuewise.errors import ConfigError, VenuewiseError
+from venuewise.stream.group_watch import GroupWatch
 from venuewise.stream.metrics import Metrics
 from venuewise.stream.processing import Incoming, Processor
 from venuewise.stream.settings import Settings
@@ -125,7 +126,7 @@ class Service:
         self.group, self.instance = group, instance
         self.processors: dict[int, Processor] = {}
         self.role_of = {topic: role for role, topic in wiring.inputs.items()}
-        self.done = self.dead = 0
+        self.done = self.dead = self.partitions = 0
         self._received = 0.0
         self._gone: set[int] = set()
         self._noted: dict[int, float] = {}
@@ -261,6 +262,7 @@ class Service:
             if stop:
                 return False
             raise
+        self.partitions = partitions
         for topic in self.wiring.inputs.values():
             if topic != market and ensure_topic(self.settings, topic, partitions) != partitions:
                 raise ConfigError(f"topic {topic}: expected {partitions} partitions, as {market} has")
@@ -275,8 +277,10 @@ class Service:
 
     def _loop(self, stop: StopRequest, limit: int | None, idle_exit: float | None) -> int:
         last = time.monotonic()
+        watch = GroupWatch(self.settings, self.group, self.wiring.inputs["market"], self.partitions)
         while not stop and (limit is None or self.done < limit):
             self.metrics.beat = time.monotonic()
+            watch.turn(len(self.processors))
             try:
                 messages = self._next_batch(limit)
                 began = time.monotonic()
@@ -294,6 +298,7 @@ class Service:
                 last = time.monotonic()
             elif idle_exit is not None and time.monotonic() - last > idle_exit:
                 break
+        watch.close()
         return self.done
 
     def _next_batch(self, limit: int | None) -> list[Message]:

@@ -1,0 +1,100 @@
+"""Partitions that no member of a group owns, and how they are shared out again.
+
+With static membership and cooperative rebalancing there is a gap: when a partition moves, its owner gives it up first
+and joins again, and only then is it given to another. An owner that is killed in between comes back under its name
+to what it was told to keep, with no rebalance, and nobody joins again: the partition stays without an owner until
+the next rebalance, which may be never. Any member that sees this twice in a row lets a guest, a member without a
+name, join the group and leave it, and both make the group share everything out anew.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from venuewise.stream.settings import Settings
+from venuewise.stream.topics import quiet
+
+LOOK_SECONDS: Final = 3.0
+GUEST_SECONDS: Final = 30.0
+REQUEST_SECONDS: Final = 2.0
+
+log = structlog.get_logger("venuewise")
+
+
+class GroupWatch:
+    """Looks after one group; `turn` is called in its members' loops.
+
+    Parameters
+    ----------
+    settings : Settings
+        Brokers and how to talk to them.
+    group, topic : str
+    partitions : int
+        Partitions of the topic.
+    """
+
+    def __init__(self, settings: Settings, group: str, topic: str, partitions: int) -> None:
+        self.settings, self.group, self.topic, self.partitions = settings, group, topic, partitions
+        self._admin = AdminClient(settings.client({"error_cb": quiet, "log_level": 0}))
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._seen = 0
+        self._guest: Any = None
+        self._guest_until = 0.0
+
+    def turn(self, owned: int) -> None:
+        """Look now and then whether partitions are without an owner; `owned` is how many the caller has."""
+        now = time.monotonic()
+        if self._guest is not None:
+            self._guest.poll(0)
+            if now > self._guest_until:
+                self.close()
+        elif owned == self.partitions:
+            self._seen = 0
+        elif now > self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            self._seen = self._seen + 1 if self._orphans() else 0
+            if self._seen == 2:
+                self._seen = 0
+                self._invite()
+
+    def close(self) -> None:
+        """Send the guest away, if there is one."""
+        if self._guest is not None:
+            self._guest.close()
+            self._guest = None
+
+    def _orphans(self) -> bool:
+        asked = self._admin.describe_consumer_groups([self.group], request_timeout=REQUEST_SECONDS)
+        try:
+            found = asked[self.group].result()
+        except KafkaException:
+            return False
+        if found.state != ConsumerGroupState.STABLE:
+            return False
+        owned = {p.partition for m in found.members for p in m.assignment.topic_partitions}
+        return len(owned) < self.partitions
+
+    def _invite(self) -> None:
+        log.warning("partitions without an owner; sharing them out again", group=self.group)
+        self._guest_until = time.monotonic() + GUEST_SECONDS
+        self._guest = Consumer(
+            self.settings.client(
+                {
+                    "group.id": self.group,
+                    "enable.auto.commit": False,
+                    "partition.assignment.strategy": "cooperative-sticky",
+                    "error_cb": quiet,
+                    "log_level": 0,
+                }
+            )
+        )
+        self._guest.subscribe([self.topic], on_assign=self._joined)
+
+    def _joined(self, _consumer: Any, _partitions: list[Any]) -> None:
+        """Leave at the next turn."""
+        self._guest_until = 0.0

@@ -84,7 +84,8 @@ def test_secrets_are_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = file(
         tmp_path,
         '[kafka]\nssl.key.password = "k3y"\nssl.key.pem = "k3y"\nsasl.oauthbearer.client.secret = "cl13nt"\n'
-        'https.proxy = "http://me:pr0xy@host:1"\nsasl.oauthbearer.config = "token=t0ken"\nsasl.jaas.config = "j4as"\nsasl.mechanism = "PLAIN"\n',
+        'https.proxy = "http://me:pr0xy@host:1"\nsasl.oauthbearer.config = "token=t0ken"\n'
+        'sasl.jaas.config = "j4as"\nsasl.mechanism = "PLAIN"\n',
     )
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", "hunter2")
     s = load(file=path)

@@ -8,6 +8,7 @@ import pytest
 
 from venuewise.errors import ConfigError
 from venuewise.stream.settings import MASK, PRESETS, Settings, load
+from venuewise.stream.topics import wait_for_topic
 
 
 @pytest.fixture(autouse=True)
@@ -79,11 +80,12 @@ def test_client_properties_pass_through_from_file_and_environment(
 
 
 def test_secrets_are_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = ("hunter2", "k3y", "cl13nt", "pr0xy", "t0ken")
+    secrets = ("hunter2", "k3y", "cl13nt", "pr0xy", "t0ken", "j4as")
     path = file(
         tmp_path,
         '[kafka]\nssl.key.password = "k3y"\nssl.key.pem = "k3y"\nsasl.oauthbearer.client.secret = "cl13nt"\n'
-        'https.proxy = "http://me:pr0xy@host:1"\nsasl.oauthbearer.config = "token=t0ken"\nsasl.mechanism = "PLAIN"\n',
+        'https.proxy = "http://me:pr0xy@host:1"\nsasl.oauthbearer.config = "token=t0ken"\n'
+        'sasl.jaas.config = "j4as"\nsasl.mechanism = "PLAIN"\n',
     )
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", "hunter2")
     s = load(file=path)
@@ -144,3 +146,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_every_preset_names_settings_that_exist() -> None:
     for values in PRESETS.values():
         assert set(values) <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    "line", ['security.protocol = "open"', 'sasl.jaas.config = "s3cret"', 'no.such.property = "s3cret"']
+)
+def test_a_property_that_the_client_refuses_is_one_clear_line(tmp_path: Path, line: str) -> None:
+    settings = load(file=file(tmp_path, f"[kafka]\n{line}\n"))
+    with pytest.raises(ConfigError, match=r"^Kafka settings: [^\n]+$") as refused:
+        wait_for_topic(settings, "t")
+    assert "s3cret" not in str(refused.value)

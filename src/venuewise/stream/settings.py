@@ -44,7 +44,7 @@ MASK: Final = "********"
 CONFIG_VARIABLE: Final = "VENUEWISE_CONFIG"
 _PASSED_ON: Final = re.compile(r"KAFKA_((?:SASL|SSL)_[A-Z_]+|SECURITY_PROTOCOL)")
 _SECRET: Final = re.compile(
-    r"password|secret|\.key|token|credential|sasl\.oauthbearer\.config", re.IGNORECASE
+    r"password|secret|\.key|token|credential|jaas|sasl\.oauthbearer\.config", re.IGNORECASE
 )
 _URL_PASSWORD: Final = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
 

@@ -136,7 +136,10 @@ def _murmur2(data: bytes) -> int:
 
 
 def _admin(settings: Settings) -> AdminClient:
-    return AdminClient(settings.client({"error_cb": quiet, "log_level": 0}))
+    try:
+        return AdminClient(settings.client({"error_cb": quiet, "log_level": 0}))
+    except KafkaException as failure:
+        raise ConfigError(f"Kafka settings: {failure.args[0].str()}") from None
 
 
 def _metadata(admin: AdminClient, settings: Settings, timeout: float) -> Any:

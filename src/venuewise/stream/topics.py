@@ -166,6 +166,6 @@ def _wait(
             return len(found.partitions)
         if time.monotonic() > deadline or stopped():
             raise ConfigError(
-                f"topic {topic} is not there; produce to it first, or name another with --topic"
+                f"topic {topic} is not there; produce to it first, or name another"
             )
         time.sleep(_POLL_SECONDS)

@@ -125,7 +125,6 @@ class Service:
         )
         self.group, self.instance = group, instance
         self.processors: dict[int, Processor] = {}
-        self.role_of = {topic: role for role, topic in wiring.inputs.items()}
         self.done = self.dead = self.partitions = 0
         self._received = 0.0
         self._gone: set[int] = set()
@@ -419,10 +418,7 @@ class Service:
             # changelog read after them holds everything that belongs to them.
             committed = self._committed(taken)
             for p in partitions:
-                processor = self.make()
-                entries = read_changelog(self.settings, self.wiring.changelog, p.partition)
-                processor.restore(entries)
-                self.processors[p.partition] = processor
+                self._restore(p.partition)
             self._consumer.incremental_assign(committed)
         log.info(
             "assigned", partitions=[p.partition for p in partitions],
@@ -463,9 +459,13 @@ class Service:
         for place in self._committed(owned):
             self._consumer.seek(place)
         for partition in partitions:
-            processor = self.make()
-            processor.restore(read_changelog(self.settings, self.wiring.changelog, partition))
-            self.processors[partition] = processor
+            self._restore(partition)
+
+    def _restore(self, partition: int) -> None:
+        """Give a partition a fresh processor with its committed state."""
+        processor = self.make()
+        processor.restore(read_changelog(self.settings, self.wiring.changelog, partition))
+        self.processors[partition] = processor
 
     def _note_error(self, error: KafkaError) -> None:
         """Log what librdkafka reports, and retries by itself; the same error once in ten seconds."""
@@ -477,7 +477,7 @@ class Service:
     def _note_lag(self, messages: list[Message]) -> None:
         last = {(m.topic(), m.partition()): m.offset() for m in messages}
         for (topic, partition), offset in last.items():
-            if self.role_of[topic] == "market":
+            if topic == self.wiring.inputs["market"]:
                 _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
                 self.metrics.lag.labels(partition).set(max(high - offset - 1, 0))
 

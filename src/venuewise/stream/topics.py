@@ -165,7 +165,5 @@ def _wait(
         if found is not None and found.partitions and all(p.leader >= 0 for p in found.partitions.values()):
             return len(found.partitions)
         if time.monotonic() > deadline or stopped():
-            raise ConfigError(
-                f"topic {topic} is not there; produce to it first, or name another"
-            )
+            raise ConfigError(f"topic {topic} is not there; produce to it first, or name another")
         time.sleep(_POLL_SECONDS)

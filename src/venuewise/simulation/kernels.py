@@ -11,8 +11,6 @@ bought twice.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from venuewise._jit import kernel
@@ -47,9 +45,6 @@ from venuewise.simulation.state import (
     State,
 )
 from venuewise.strategies.kernels import STATIC, TWAP, Float64, Room, decide, due_by_schedule, worth_taking
-
-ANY_PRICE: Final = UNDEFINED_PRICE
-"""Limit of a market order."""
 
 
 @kernel

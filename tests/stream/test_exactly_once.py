@@ -8,16 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import Consumer, Message, Producer
 
 import venuewise as vw
 from tests.stream.conftest import absent
-from tests.stream.helpers import command, environment, read_all, run, settings_for
+from tests.stream.helpers import read_all, run, settings_for
+from tests.stream.processes import Processes
 from venuewise.data.events import Events
 from venuewise.errors import ConfigError
 from venuewise.market.venues import load_venues
@@ -31,47 +30,17 @@ PARTITIONS = 2
 SYMBOLS = ("AAPL", "MSFT", "NVDA", "TSLA")
 
 
-@dataclass
-class Routers:
-    """Processes of one consumer group, each with a name that it keeps when it is started again."""
+@dataclass(kw_only=True)
+class Routers(Processes):
+    """Routers of one consumer group."""
 
-    bootstrap: str
     topic: str
-    logs: Path
-    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
-        with (self.logs / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                command(
-                    "route", "--topic", self.topic, "--out", f"{self.topic}.out", "--group", f"{self.topic}.group",
-                    "--instance", name,
-                ),
-                env=environment(
-                    KAFKA_BOOTSTRAP_SERVERS=self.bootstrap, VENUEWISE_CONFIG=str(self.logs / "kafka.toml"),
-                    DEAD_LETTERS=f"{self.topic}.dead",
-                ),
-                stdout=log, stderr=log,
-            )  # fmt: skip
-
-    def end(self, name: str, how: signal.Signals) -> int:
-        process = self.running.pop(name)
-        process.send_signal(how)
-        return process.wait(60)
-
-
-@contextmanager
-def routers(bootstrap: str, topic: str, logs: Path) -> Iterator[Routers]:
-    (logs / "kafka.toml").write_text(
-        '[kafka]\n"session.timeout.ms" = "6000"\n"heartbeat.interval.ms" = "500"\n'
-    )
-    them = Routers(bootstrap, topic, logs)
-    try:
-        yield them
-    finally:
-        for process in them.running.values():
-            process.kill()
-            process.wait()
+        self.launch(
+            name, "route", "--topic", self.topic, "--out", f"{self.topic}.out", "--group", f"{self.topic}.group",
+            "--instance", name, DEAD_LETTERS=f"{self.topic}.dead",
+        )  # fmt: skip
 
 
 class Feed(threading.Thread):
@@ -130,14 +99,14 @@ def test_twenty_kills_of_two_instances_leave_every_row_decided_exactly_once(
     settings, rng = settings_for(kafka_bootstrap), random.Random(20)
     ensure_topic(settings, topic, PARTITIONS)
     feed = Feed(kafka_bootstrap, topic, events_of(60), rate=600)
-    with routers(kafka_bootstrap, topic, tmp_path) as group:
+    with Routers(kafka_bootstrap, tmp_path, topic=topic) as group:
         feed.start()
         for name in ("one", "two"):
             group.start(name)
         for kill in range(20):
             time.sleep(rng.uniform(0.3, 3.5))
             name = rng.choice(("one", "two"))
-            assert group.end(name, signal.SIGKILL) == -signal.SIGKILL, (tmp_path / f"{name}.log").read_text()
+            group.kill(name)
             if kill == 10:  # the group goes on without it: its partition moves, and moves back
                 time.sleep(7)
             group.start(name)
@@ -145,7 +114,7 @@ def test_twenty_kills_of_two_instances_leave_every_row_decided_exactly_once(
         feed.join()
         routed = by_partition(wait_until_routed(kafka_bootstrap, f"{topic}.out", feed.sent))
         for name in ("one", "two"):
-            assert group.end(name, signal.SIGTERM) == 0, (tmp_path / f"{name}.log").read_text()
+            group.stop(name)
     given = by_partition(read_all(kafka_bootstrap, topic))
     assert sum(map(len, given)) == feed.sent > 10_000
     assert all(len(part) > 1_000 for part in given)
@@ -159,7 +128,7 @@ def test_twenty_kills_of_two_instances_leave_every_row_decided_exactly_once(
 def test_a_zombie_that_wakes_up_adds_nothing(kafka_bootstrap: str, topic: str, tmp_path: Path) -> None:
     ensure_topic(settings_for(kafka_bootstrap), topic, PARTITIONS)
     feed = Feed(kafka_bootstrap, topic, events_of(20), rate=300)
-    with routers(kafka_bootstrap, topic, tmp_path) as group:
+    with Routers(kafka_bootstrap, tmp_path, topic=topic) as group:
         feed.start()
         group.start("one")
         wait_until_routed(kafka_bootstrap, f"{topic}.out", 500)
@@ -181,7 +150,7 @@ def test_of_two_processes_with_one_name_the_first_steps_back(
 ) -> None:
     ensure_topic(settings_for(kafka_bootstrap), topic, PARTITIONS)
     feed = Feed(kafka_bootstrap, topic, events_of(20), rate=300)
-    with routers(kafka_bootstrap, topic, tmp_path) as group:
+    with Routers(kafka_bootstrap, tmp_path, topic=topic) as group:
         feed.start()
         group.start("one")
         wait_until_routed(kafka_bootstrap, f"{topic}.out", 200)
@@ -203,7 +172,7 @@ def test_a_router_that_the_group_has_mistaken_for_another_joins_again(
 ) -> None:
     ensure_topic(settings_for(kafka_bootstrap), topic, PARTITIONS)
     feed = Feed(kafka_bootstrap, topic, events_of(20), rate=300)
-    with routers(kafka_bootstrap, topic, tmp_path) as group:
+    with Routers(kafka_bootstrap, tmp_path, topic=topic) as group:
         feed.start()
         group.start("one")
         wait_until_routed(kafka_bootstrap, f"{topic}.out", 200)
@@ -227,7 +196,7 @@ def test_a_router_that_the_group_has_mistaken_for_another_joins_again(
         feed.enough.set()
         feed.join()
         routed = by_partition(wait_until_routed(kafka_bootstrap, f"{topic}.out", feed.sent))
-        assert group.end("one", signal.SIGTERM) == 0, (tmp_path / "one.log").read_text()
+        group.stop("one")
     assert routed == [undisturbed(part) for part in by_partition(read_all(kafka_bootstrap, topic))]
 
 
@@ -252,7 +221,7 @@ def test_a_partition_whose_owner_died_while_it_moved_finds_another(
         [sys.executable, "-c", DIES_WHEN_A_PARTITION_MOVES, kafka_bootstrap, f"{topic}.group", topic],
         stdout=subprocess.PIPE,
     )
-    with routers(kafka_bootstrap, topic, tmp_path) as group:
+    with Routers(kafka_bootstrap, tmp_path, topic=topic) as group:
         try:
             assert owner.stdout is not None
             assert owner.stdout.readline() == b"mine\n"
@@ -280,7 +249,7 @@ def test_a_broker_that_is_stopped_and_started_again_loses_nothing(tmp_path: Path
         bootstrap = state.bootstrap_servers
         ensure_topic(settings_for(bootstrap), topic, PARTITIONS)
         feed = Feed(bootstrap, topic, events_of(20), rate=400)
-        with routers(bootstrap, topic, tmp_path) as group:
+        with Routers(bootstrap, tmp_path, topic=topic) as group:
             feed.start()
             group.start("one")
             wait_until_routed(bootstrap, f"{topic}.out", 500)
@@ -292,7 +261,7 @@ def test_a_broker_that_is_stopped_and_started_again_loses_nothing(tmp_path: Path
             feed.enough.set()
             feed.join()
             routed = by_partition(wait_until_routed(bootstrap, f"{topic}.out", feed.sent))
-            assert group.end("one", signal.SIGTERM) == 0, (tmp_path / "one.log").read_text()
+            group.stop("one")
         given = by_partition(read_all(bootstrap, topic))
         assert sum(map(len, given)) == feed.sent
         assert routed == [undisturbed(part) for part in given]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +13,9 @@ import pytest
 from confluent_kafka import Producer
 
 import venuewise as vw
-from tests.stream.helpers import command, environment, read_all, settings_for
+from tests.stream.helpers import read_all, settings_for
 from tests.stream.orders import request
+from tests.stream.processes import Processes
 from tests.stream.test_exactly_once import PARTITIONS, Feed
 from venuewise.data.events import Events
 from venuewise.stream.topics import ensure_topic
@@ -58,18 +57,15 @@ def send(bootstrap: str, topic: str, requests: list[tuple[str, bytes]]) -> None:
     assert producer.flush(30) == 0
 
 
-class Loop:
+class Loop(Processes):
     """A router of orders and simulated venues on topics of their own, each a process."""
 
     def __init__(self, bootstrap: str, topic: str, logs: Path) -> None:
-        self.bootstrap, self.topic, self.logs = bootstrap, topic, logs
+        super().__init__(bootstrap, logs)
+        self.topic = topic
         self.topics = {
             name: f"{topic}.{name}" for name in ("orders", "children", "fills", "reports", "out", "dead")
         }
-        (logs / "kafka.toml").write_text(
-            '[kafka]\n"session.timeout.ms" = "6000"\n"heartbeat.interval.ms" = "500"\n'
-        )
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> None:
         variables = {
@@ -77,19 +73,13 @@ class Loop:
         }
         variables |= {
             "TOPIC": self.topic, "OUT": self.topics["out"], "DEAD_LETTERS": self.topics["dead"],
-            "GROUP": f"{self.topic}.{name}", "INSTANCE": "one", "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
-            "VENUEWISE_CONFIG": str(self.logs / "kafka.toml"),
+            "GROUP": f"{self.topic}.{name}", "INSTANCE": "one",
         }  # fmt: skip
-        with (self.logs / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                command(*(("route", "--orders") if name == "router" else ("venue-sim", "--latency-ms", "1"))),
-                env=environment(**variables), stdout=log, stderr=log,
-            )  # fmt: skip
-
-    def end(self, name: str, how: signal.Signals) -> int:
-        process = self.running.pop(name)
-        process.send_signal(how)
-        return process.wait(60)
+        self.launch(
+            name,
+            *(("route", "--orders") if name == "router" else ("venue-sim", "--latency-ms", "1")),
+            **variables,
+        )
 
     def said(self, name: str) -> list[dict[str, Any]]:
         return [msgspec.json.decode(m.value() or b"") for m in read_all(self.bootstrap, self.topics[name])]
@@ -110,19 +100,18 @@ def test_killed_processes_lose_no_share_and_fill_none_twice(
 ) -> None:
     events, rng = vw.generate(venues=4, symbols=SYMBOLS, duration="20s", seed=11), random.Random(4)
     requests = requests_for(events)
-    loop = Loop(kafka_bootstrap, topic, tmp_path)
-    for name in ("", *(f".{name}" for name in loop.topics)):
-        ensure_topic(settings_for(kafka_bootstrap), f"{topic}{name}", PARTITIONS)
-    send(kafka_bootstrap, loop.topics["orders"], requests["early"])
-    feed = Feed(kafka_bootstrap, topic, events, rate=len(events) / 25)
-    try:
+    with Loop(kafka_bootstrap, topic, tmp_path) as loop:
+        for name in ("", *(f".{name}" for name in loop.topics)):
+            ensure_topic(settings_for(kafka_bootstrap), f"{topic}{name}", PARTITIONS)
+        send(kafka_bootstrap, loop.topics["orders"], requests["early"])
+        feed = Feed(kafka_bootstrap, topic, events, rate=len(events) / 25)
         for name in ("router", "venues"):
             loop.start(name)
         loop.wait_for(lambda: len(loop.said("reports")) == len(requests["early"]))
         feed.start()
         for kill, name in enumerate(("router", "venues", "router", "venues", "router")):
             time.sleep(rng.uniform(3, 5))
-            assert loop.end(name, signal.SIGKILL) == -signal.SIGKILL, (tmp_path / f"{name}.log").read_text()
+            loop.kill(name)
             loop.start(name)
             if kill == 1:
                 send(kafka_bootstrap, loop.topics["orders"], requests["late"])
@@ -130,12 +119,7 @@ def test_killed_processes_lose_no_share_and_fill_none_twice(
         orders = 3 * len(SYMBOLS) + 2
         loop.wait_for(lambda: len(loop.said("out")) == feed.sent and not loop.open_orders(orders))
         for name in ("router", "venues"):
-            assert loop.end(name, signal.SIGTERM) == 0, (tmp_path / f"{name}.log").read_text()
-    finally:
-        feed.enough.set()
-        for process in loop.running.values():
-            process.kill()
-            process.wait()
+            loop.stop(name)
     assert loop.said("dead") == []
     assert len(loop.said("out")) == feed.sent == len(events)
     check(loop, {msgspec.json.decode(message)["id"] for _, message in requests["early"]})

@@ -8,12 +8,14 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 from confluent_kafka import Producer
 
 import venuewise as vw
 from tests.stream.helpers import command, environment, read_all, run, settings_for
+from tests.stream.orders import request
 from venuewise.stream.codec import encode
 from venuewise.stream.topics import ensure_topic
 
@@ -108,51 +110,85 @@ def test_the_dry_run_over_a_file_writes_what_the_service_publishes(
     assert first["synthetic"] is True
 
 
+class Served:
+    """A router that runs as a process, and what it tells over HTTP and on stdout."""
+
+    def __init__(self, bootstrap: str, topic: str, log: Path, *options: object, **variables: str) -> None:
+        self.log = log
+        with log.open("wb") as errors:
+            self.process = subprocess.Popen(
+                command("route", "--group", topic, "--metrics-port", 0, "--show", *options),
+                env=environment(KAFKA_BOOTSTRAP_SERVERS=bootstrap, TOPIC=topic, OUT=f"{topic}.out",
+                                DEAD_LETTERS=f"{topic}.dead", **variables),
+                stdout=subprocess.PIPE, stderr=errors,
+            )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def shown(self, count: int) -> list[dict[str, Any]]:
+        assert self.process.stdout is not None
+        return [json.loads(self.process.stdout.readline()) for _ in range(count)]
+
+    def get(self, path: str) -> tuple[int, str]:
+        address = next(word for word in self.log.read_text().split() if word.startswith("http://"))
+        with urllib.request.urlopen(address.replace("/metrics", path), timeout=5) as answer:
+            return answer.status, answer.read().decode()
+
+    def metrics(self, **expected: float) -> dict[str, float]:
+        """Return metrics by name (without the prefix and quotes) once these ones have their values."""
+        deadline = time.monotonic() + 30
+        while True:
+            lines = self.get("/metrics")[1].replace('"', "").splitlines()
+            words = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
+            found = {name.removeprefix("venuewise_"): float(value) for name, value in words}
+            if expected.items() <= found.items():
+                return found
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+
+
 def test_metrics_health_and_readiness_answer_while_it_runs_and_sigterm_ends_it(
     kafka_bootstrap: str, topic: str, tmp_path: Path
 ) -> None:
     ensure_topic(settings_for(kafka_bootstrap), topic, 1)
-    log = tmp_path / "log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            command("route", "--group", topic, "--metrics-port", 0, "--show"),
-            env=environment(KAFKA_BOOTSTRAP_SERVERS=kafka_bootstrap, TOPIC=topic, OUT=f"{topic}.out",
-                            DEAD_LETTERS=f"{topic}.dead"),
-            stdout=subprocess.PIPE, stderr=errors,
-        )  # fmt: skip
-    try:
+    with Served(kafka_bootstrap, topic, tmp_path / "log") as served:
         send(kafka_bootstrap, topic, [*[(GOOD, None)] * 50, (b"poison", None)])
-        assert process.stdout is not None
-        shown = [json.loads(process.stdout.readline()) for _ in range(50)]
-        assert shown[0]["allocation"] == [5000]
-        address = next(word for word in log.read_text().split() if word.startswith("http://"))
+        assert served.shown(50)[0]["allocation"] == [5000]
+        assert served.get("/healthz") == (200, "alive\n")
+        assert served.get("/readyz") == (200, "ready\n")
+        metrics = served.metrics(
+            **{
+                "messages_total{input=market}": 51, "events_total{what=decisions}": 50, "dead_letters_total": 1,
+                "fill_rate": 300 / 5000, "lag_messages{partition=0}": 0,
+                "saved_dollars_total": 0,  # with one venue there is nothing to choose
+            }
+        )  # fmt: skip
+        assert metrics["transactions_total{result=committed}"] >= 1
+        assert metrics["decision_latency_seconds_count"] >= 1
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(30) == 0, served.log.read_text()
+    assert f"51 messages of {topic} routed to {topic}.out" in served.log.read_text()
 
-        def get(path: str) -> tuple[int, str]:
-            with urllib.request.urlopen(address.replace("/metrics", path), timeout=5) as answer:
-                return answer.status, answer.read().decode()
 
-        assert get("/healthz") == (200, "alive\n")
-        assert get("/readyz") == (200, "ready\n")
-        deadline = time.monotonic() + 20
-        while 'venuewise_messages_total{input="market"} 51.0' not in get("/metrics")[1]:
-            assert time.monotonic() < deadline, get("/metrics")[1]
-            time.sleep(0.1)
-        metrics = dict(
-            line.rsplit(" ", 1) for line in get("/metrics")[1].splitlines() if not line.startswith("#")
-        )
-        assert metrics['venuewise_events_total{what="decisions"}'] == "50.0"
-        assert metrics["venuewise_dead_letters_total"] == "1.0"
-        assert metrics["venuewise_fill_rate"] == str(300 / 5000)
-        assert float(metrics['venuewise_transactions_total{result="committed"}']) >= 1
-        assert metrics['venuewise_lag_messages{partition="0"}'] == "0.0"
-        assert float(metrics["venuewise_decision_latency_seconds_count"]) >= 1
-        assert metrics["venuewise_saved_dollars_total"] == "0.0"  # with one venue there is nothing to choose
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, log.read_text()
-    finally:
-        process.kill()
-        process.communicate()
-    assert f"51 messages of {topic} routed to {topic}.out" in log.read_text()
+def test_the_latency_of_decisions_counts_no_batch_without_a_row_of_the_market(
+    kafka_bootstrap: str, topic: str, tmp_path: Path
+) -> None:
+    names = {
+        f"{name.upper()}_TOPIC": f"{topic}.{name}" for name in ("orders", "children", "fills", "reports")
+    }
+    for name in (topic, *names.values()):
+        ensure_topic(settings_for(kafka_bootstrap), name, 1)
+    with Served(kafka_bootstrap, topic, tmp_path / "log", "--orders", **names) as served:
+        send(kafka_bootstrap, topic, [(GOOD, None)])
+        served.shown(1)
+        served.metrics(**{"decision_latency_seconds_count": 1, "transactions_total{result=committed}": 1})
+        send(kafka_bootstrap, names["ORDERS_TOPIC"], [(request(symbol="AAPL"), None)])
+        served.metrics(**{"decision_latency_seconds_count": 1, "transactions_total{result=committed}": 2})
 
 
 def test_a_long_queue_is_worked_in_bounded_memory(kafka_bootstrap: str, topic: str, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ class Service:
         self.group, self.instance = group, instance
         self.processors: dict[int, Processor] = {}
         self.done = self.dead = self.partitions = 0
-        self._received = 0.0
+        self._received: list[float] = []
         self._gone: set[int] = set()
         self._noted: dict[int, float] = {}
         self._consumer: Any = None
@@ -327,6 +327,7 @@ class Service:
         for message in messages:
             grouped.setdefault((message.partition(), message.topic()), []).append(message)
         outputs: list[bytes] = []
+        self._received.clear()
         offsets = [
             TopicPartition(topic, partition, group[-1].offset() + 1)
             for (partition, topic), group in grouped.items()
@@ -357,8 +358,8 @@ class Service:
             for value in outputs:
                 self.watch(value)
         now = time.time()
-        if self._received:
-            self.metrics.decision_latency.observe(max(now - self._received / NS_PER_SECOND, 0.0))
+        for received in self._received:
+            self.metrics.decision_latency.observe(max(now - received / NS_PER_SECOND, 0.0))
         for message in messages[:: max(len(messages) // 100, 1)]:
             self.metrics.transit.observe(max(now - message.timestamp()[1] / 1000, 0.0))
         return True
@@ -369,7 +370,8 @@ class Service:
         result = processor.process(role, incoming)
         self.metrics.processing.observe((time.perf_counter() - began) / len(messages))
         self.metrics.messages.labels(role).inc(len(messages))
-        self._received = result.counts.pop("ts_recv", self._received)
+        if "ts_recv" in result.counts:
+            self._received.append(result.counts.pop("ts_recv"))
         self.metrics.note(result.counts)
         produce, topics = self._producer.produce, self.wiring.outputs
         for role_out, key, value, headers_out in result.outputs:

@@ -61,12 +61,12 @@ class Echo(WhatIf):
         """Write the first decision again at every row of a batch; no books, no state."""
         if self.decided is None:
             done = super().route(batch, synthetic)
-            self.decided = self._decide(*self.books.join(batch))
+            self.decided, _ = self._decide(*self.books.join(batch))
             return done
         n = len(batch)
         same = Decisions(*(np.resize(column, (n, *column.shape[1:])) for column in self.decided))
         flags = [synthetic] * n if isinstance(synthetic, bool) else synthetic
-        return Processed(self._outputs(batch, 0, same, flags), [], {})
+        return Processed(self._outputs(batch, 0, same, (), flags), [], {})
 
 
 class Bare:

@@ -52,7 +52,8 @@ def route(
     children_topic: Annotated[str | None, typer.Option(help="Child orders. [sor.child_orders]")] = None,
     reports_topic: Annotated[str | None, typer.Option(help="Reports. [sor.reports]")] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="A strategy of your own, module:Class, for orders that name it.")
+        str | None,
+        typer.Option(help="A strategy of your own, module:Class; with --orders for those that name it."),
     ] = None,
     queue_priority: Annotated[
         float | None, typer.Option(help="With --orders: share of the displayed size to count on.")
@@ -61,7 +62,10 @@ def route(
         int | None, typer.Option(help="Shares to route at every update. [ORDER_SIZE, 5000]")
     ] = None,
     side: Annotated[str | None, typer.Option(help="buy or sell.")] = None,
-    algorithm: Annotated[str | None, typer.Option(help="exact, greedy, best_ask or vwap.")] = None,
+    algorithm: Annotated[
+        str | None, typer.Option(help="exact, greedy, best_ask, twap, vwap or optimized.")
+    ] = None,
+    horizon_s: Annotated[float | None, typer.Option(help="Seconds that the order would have. [540]")] = None,
     greedy_l2: Annotated[
         bool | None, typer.Option("--greedy-l2", help="Greedy over ten levels. [GREEDY_L2]")
     ] = None,
@@ -90,7 +94,7 @@ def route(
     need_kafka()
     settings = load_settings(
         config, preset, print_config=print_config, topic=topic, out=None if from_file else out,
-        order_size=order_size, side=side, algorithm=algorithm, greedy_l2=greedy_l2, levels=levels,
+        order_size=order_size, side=side, algorithm=algorithm, horizon_s=horizon_s, greedy_l2=greedy_l2, levels=levels,
         lambda_over=lambda_over, lambda_under=lambda_under, theta_queue=theta_queue, interval_ms=interval_ms,
         max_age_ms=max_age_ms, window=window, fees=fees, group=group, instance=instance,
         metrics_port=metrics_port, kafka_bootstrap_servers=servers, orders_topic=orders_topic,
@@ -127,14 +131,24 @@ def route(
 
 def _what_if(settings: Settings) -> WhatIf:
     from venuewise.market.venues import load_venues
+    from venuewise.stream.order_strategies import StrategyBook, load_strategy
     from venuewise.stream.whatif import WhatIf, WhatIfSettings
 
     greedy = settings.greedy_l2
+    strategy = None
+    if settings.strategy is not None:
+        if greedy or "algorithm" in settings.model_fields_set:
+            other = "greedy_l2" if greedy else "algorithm"
+            raise ConfigError(f"strategy {settings.strategy!r}: found {other}, too; expected one of the two")
+        name, make = load_strategy(settings.strategy)
+        strategy = StrategyBook({}, (name, make)).make(name, {})
     return WhatIf(
         WhatIfSettings(
             order_size=settings.order_size,
             side=settings.side,
             algorithm="greedy" if greedy else settings.algorithm,
+            strategy=strategy,
+            horizon_s=settings.horizon_s,
             lambda_over=settings.lambda_over,
             lambda_under=settings.lambda_under,
             theta_queue=settings.theta_queue,

@@ -25,8 +25,6 @@ STATIC: Final = 3
 PARAMETERS: Final = 4
 """Length of a strategy's vector of parameters."""
 
-DOLLARS: Final = 1.0 / PRICE_SCALE
-
 
 class Room(NamedTuple):
     """Arrays that the allocator works in."""
@@ -41,7 +39,7 @@ class Room(NamedTuple):
 def room_for(fee: Int64, rebate: Int64, depth: int) -> Room:
     """Return the arrays for books of this depth over venues with these fees (1e-9 dollars a share)."""
     ints, floats = scratch(len(fee), depth)
-    in_dollars = [np.asarray(money * DOLLARS, np.float64) for money in (fee, rebate)]
+    in_dollars = [np.asarray(money / PRICE_SCALE, np.float64) for money in (fee, rebate)]
     return Room(np.empty((len(fee), depth)), in_dollars[0], in_dollars[1], ints, floats)
 
 
@@ -129,7 +127,7 @@ def worth_taking(
     for venue in range(price.shape[0]):
         for level in range(price.shape[1]):
             if size[venue, level] > 0:
-                if sign * (price[venue, level] - reference) * DOLLARS + fee[venue] <= open_share:
+                if sign * (price[venue, level] - reference) / PRICE_SCALE + fee[venue] <= open_share:
                     return True
                 break
     return False
@@ -153,12 +151,13 @@ def split_by_model(
     go somewhere. Where not, resting is left out of the problem: a marketable order earns no rebate.
     """
     every_share = parameters[3] > 0.0
+    # Divided, not multiplied by 1e-9: the double that a user's own price has, so that ties end alike.
     for venue in range(price.shape[0]):
         for level in range(price.shape[1]):
-            room.price[venue, level] = price[venue, level] * DOLLARS if size[venue, level] > 0 else np.nan
+            room.price[venue, level] = price[venue, level] / PRICE_SCALE if size[venue, level] > 0 else np.nan
     allocate_kernel(
         unsent, room.price, size, room.fee, room.rebate, parameters[0], parameters[1], parameters[2],
-        reference * DOLLARS, EXACT_FILL if every_share else GREEDY_FREE, float(sign),
+        reference / PRICE_SCALE, EXACT_FILL if every_share else GREEDY_FREE, float(sign),
         shares, room.ints, room.floats,
     )  # fmt: skip
     for venue in range(price.shape[0]):

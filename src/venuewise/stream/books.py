@@ -27,10 +27,10 @@ from venuewise.market.book import NO_ROW, reference_price, view_quotes
 from venuewise.model.allocation_kernels import allocate_kernel, scratch, split_cost
 from venuewise.strategies.kernels import Float64, Room, decide, take_best
 
-DOLLARS: Final = 1.0 / PRICE_SCALE
 DECIDED: Final = 0
 NO_QUOTE: Final = 1
 WAITING: Final = 2
+FAILED: Final = 3
 MODEL: Final = -1
 """Kind of decision that solves the static model; other kinds are those of the built-in strategies."""
 
@@ -47,13 +47,36 @@ class Rows(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What to decide, and how."""
+    """What to decide, and how.
+
+    Attributes
+    ----------
+    order_size : int
+        Shares.
+    kind : int
+        `MODEL`, or the kind of a built-in strategy.
+    problem : int
+        Which of the model's problems is solved; see `venuewise.model.allocation_kernels`.
+    penalties : ndarray of float64
+        `lambda_over`, `lambda_under`, `theta_queue` in dollars a share.
+    parameters : ndarray of float64
+        Settings of the built-in strategy.
+    depth : int
+        Levels of each venue's book that may be taken.
+    horizon, interval, max_age : int
+        Nanoseconds: what the order has for its execution, from one decision to the next, and what venues may be
+        silent.
+    sign : int
+        1 for a buy, -1 for a sell.
+    """
 
     order_size: int
     kind: int
     problem: int
+    penalties: Float64
     parameters: Float64
     depth: int
+    horizon: int
     interval: int
     max_age: int
     sign: int
@@ -64,8 +87,8 @@ class Decisions(NamedTuple):
 
     Attributes
     ----------
-    status : ndarray of uint8
-        `DECIDED`, `NO_QUOTE` or `WAITING`.
+    status : ndarray of int64
+        `DECIDED`, `NO_QUOTE` or `WAITING`; from `FAILED` on, what is wrong with a strategy of the user's own.
     known : ndarray of uint8, shape (n, V)
         1 where the venue has ever quoted the symbol.
     price, size : ndarray of int64, shape (n, V)
@@ -78,7 +101,7 @@ class Decisions(NamedTuple):
         Shares that fill at once.
     """
 
-    status: UInt8
+    status: Int64
     known: UInt8
     price: Int64
     size: Int64
@@ -90,88 +113,141 @@ class Decisions(NamedTuple):
     executed: Int64
 
 
+class View(NamedTuple):
+    """What stands to be taken at one row: of all venues (V), and of the k that show anything, in their order.
+
+    Attributes
+    ----------
+    price, size : ndarray of int64, shape (V, depth)
+    near : ndarray of int64
+        Which venues show anything: the first k entries, as in all that follow.
+    near_price, near_size, in_dollars, fee, rebate
+        Their levels, and their fees in dollars.
+    shares, limit : ndarray of int64
+        What is sent to them.
+    """
+
+    price: Int64
+    size: Int64
+    near: Int64
+    near_price: Int64
+    near_size: Int64
+    in_dollars: Float64
+    fee: Float64
+    rebate: Float64
+    shares: Int64
+    limit: Int64
+
+
+@kernel
+def new_view(venues: int, depth: int) -> View:
+    """Return the arrays of a view, not filled."""
+    return View(
+        np.empty((venues, depth), np.int64), np.empty((venues, depth), np.int64), np.empty(venues, np.int64),
+        np.empty((venues, depth), np.int64), np.empty((venues, depth), np.int64),
+        np.empty((venues, depth), np.float64), np.empty(venues, np.float64), np.empty(venues, np.float64),
+        np.empty(venues, np.int64), np.empty(venues, np.int64),
+    )  # fmt: skip
+
+
+@kernel
+def look(
+    rows: Rows, row_of: Int64, decided_at: Int64, row: int, first: int, plan: Plan, fee: Int64, rebate: Int64,
+    view: View, into: Decisions,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Bring the book up to a row, view it, and note whether to decide there.
+
+    `row_of` (symbol x venue) and `decided_at` (symbol, ns of the last decision) are brought up to date.
+
+    Returns
+    -------
+    k, take, far : int
+        How many venues show anything, 0 where nothing is to be decided; best price to take and of the other side.
+    """
+    venues, depth = view.price.shape
+    at, symbol, now = row - first, rows.symbol[row], rows.ts[row]
+    row_of[symbol, rows.venue[row]] = row
+    book = row_of[symbol]
+    nothing = np.zeros((venues, depth), np.int64)
+    take, far = view_quotes(
+        rows.take_px, rows.take_sz, rows.far_px, rows.ts, book, nothing, nothing[:, 0], 1.0, now, plan.max_age,
+        plan.sign, view.price, view.size,
+    )  # fmt: skip
+    k = 0
+    for venue in range(venues):
+        into.known[at, venue] = book[venue] != NO_ROW
+        into.price[at, venue] = view.price[venue, 0]
+        total = 0
+        for level in range(depth):
+            total += view.size[venue, level]
+        into.size[at, venue] = total
+        if total > 0:
+            view.near[k] = venue
+            view.fee[k], view.rebate[k] = fee[venue] / PRICE_SCALE, rebate[venue] / PRICE_SCALE
+            for level in range(depth):
+                price, size = view.price[venue, level], view.size[venue, level]
+                view.near_price[k, level], view.near_size[k, level] = price, size
+                view.in_dollars[k, level] = price / PRICE_SCALE if size > 0 else np.nan
+            k += 1
+    if plan.interval > 0 and decided_at[symbol] >= 0 and now < decided_at[symbol] + plan.interval:
+        into.status[at] = WAITING
+        return 0, take, far
+    if k == 0:
+        into.status[at] = NO_QUOTE
+        return 0, take, far
+    into.status[at] = DECIDED
+    decided_at[symbol] = now
+    return k, take, far
+
+
+@kernel
+def note_split(at: int, k: int, mid: float, plan: Plan, view: View, into: Decisions) -> None:
+    """Note what was sent to the k venues of a view, and what it costs."""
+    price, size, shares, sign = view.in_dollars[:k], view.near_size[:k], view.shares[:k], float(plan.sign)
+    fee, rebate = view.fee[:k], view.rebate[:k]
+    over, under = plan.penalties[0] + plan.penalties[2], plan.penalties[1] + plan.penalties[2]
+    cost, cash, executed = split_cost(
+        plan.order_size, price, size, fee, rebate, under, over, mid, sign, shares
+    )
+    into.cost[at], into.cash[at], into.executed[at], into.mid[at] = cost, cash, executed, mid
+    for j in range(k):
+        into.shares[at, view.near[j]] = shares[j]
+        shares[j] = 0
+    take_best(view.near_price[:k], size, plan.sign, plan.order_size, shares, view.limit[:k])
+    # The rest goes to the first venue at the best price, as the model's own surplus goes somewhere.
+    shares[np.argmax(shares > 0)] += plan.order_size - shares.sum()
+    into.best_ask_cost[at] = split_cost(
+        plan.order_size, price, size, fee, rebate, under, over, mid, sign, shares
+    )[0]
+
+
 @kernel
 def decide_rows(
     rows: Rows, row_of: Int64, decided_at: Int64, first: int, plan: Plan, fee: Int64, rebate: Int64,
     room: Room, into: Decisions,
 ) -> None:  # fmt: skip
-    """Bring the books up to each row from `first` on, and decide there.
-
-    `row_of` (symbol x venue) and `decided_at` (symbol, ns of the last decision) are brought up to date.
-    """
-    venues = row_of.shape[1]
-    depth = plan.depth
-    ts, symbol_of, venue_of = rows.ts, rows.symbol, rows.venue
-    take_px, take_sz, far_px = rows.take_px, rows.take_sz, rows.far_px
-    nothing = np.zeros((venues, depth), np.int64)
-    price, size = np.empty((venues, depth), np.int64), np.empty((venues, depth), np.int64)
-    near_price, near_size = np.empty((venues, depth), np.int64), np.empty((venues, depth), np.int64)
-    in_dollars = np.empty((venues, depth), np.float64)
-    near = np.empty(venues, np.int64)
-    near_fee, near_rebate = np.empty(venues, np.float64), np.empty(venues, np.float64)
-    shares, limit = np.empty(venues, np.int64), np.empty(venues, np.int64)
-    for row in range(first, len(ts)):
-        at = row - first
-        symbol, now = symbol_of[row], ts[row]
-        row_of[symbol, venue_of[row]] = row
-        book = row_of[symbol]
-        take, far = view_quotes(
-            take_px, take_sz, far_px, ts, book, nothing, nothing[:, 0], 1.0, now, plan.max_age, plan.sign,
-            price, size,
-        )  # fmt: skip
-        k = 0
-        for venue in range(venues):
-            into.known[at, venue] = book[venue] != NO_ROW
-            into.price[at, venue] = price[venue, 0]
-            total = 0
-            for level in range(depth):
-                total += size[venue, level]
-            into.size[at, venue] = total
-            if total > 0:
-                near[k] = venue
-                near_fee[k], near_rebate[k] = fee[venue] * DOLLARS, rebate[venue] * DOLLARS
-                for level in range(depth):
-                    near_price[k, level], near_size[k, level] = price[venue, level], size[venue, level]
-                    in_dollars[k, level] = price[venue, level] * DOLLARS if size[venue, level] > 0 else np.nan
-                k += 1
-        if plan.interval > 0 and decided_at[symbol] >= 0 and now < decided_at[symbol] + plan.interval:
-            into.status[at] = WAITING
-            continue
+    """Bring the books up to each row from `first` on, and decide there; see `look`."""
+    view = new_view(row_of.shape[1], plan.depth)
+    for row in range(first, len(rows.ts)):
+        k, take, far = look(rows, row_of, decided_at, row, first, plan, fee, rebate, view, into)
         if k == 0:
-            into.status[at] = NO_QUOTE
             continue
-        into.status[at] = DECIDED
-        decided_at[symbol] = now
-        reference = reference_price(take, far)
+        reference, now = reference_price(take, far), rows.ts[row]
         mid = reference / PRICE_SCALE
-        over, under, theta = plan.parameters[0], plan.parameters[1], plan.parameters[2]
         if plan.kind == MODEL:
             allocate_kernel(
-                plan.order_size, in_dollars[:k], near_size[:k], near_fee[:k], near_rebate[:k], over, under,
-                theta, mid, plan.problem, float(plan.sign), shares[:k], room.ints, room.floats,
+                plan.order_size, view.in_dollars[:k], view.near_size[:k], view.fee[:k], view.rebate[:k],
+                plan.penalties[0], plan.penalties[1], plan.penalties[2], mid, plan.problem,
+                float(plan.sign), view.shares[:k], room.ints, room.floats,
             )  # fmt: skip
         else:
-            near_room = Room(room.price[:k], near_fee[:k], near_rebate[:k], room.ints, room.floats)
+            near_room = Room(room.price[:k], view.fee[:k], view.rebate[:k], room.ints, room.floats)
             decide(
-                plan.kind, plan.parameters, near_price[:k], near_size[:k], reference, plan.sign,
-                plan.order_size, plan.order_size, now, now, now, shares[:k], limit[:k], near_room,
+                plan.kind, plan.parameters, view.near_price[:k], view.near_size[:k], reference, plan.sign,
+                plan.order_size, plan.order_size, now, now, now + plan.horizon, view.shares[:k], view.limit[:k],
+                near_room,
             )  # fmt: skip
-        cost, cash, executed = split_cost(
-            plan.order_size, in_dollars[:k], near_size[:k], near_fee[:k], near_rebate[:k], under + theta,
-            over + theta, mid, float(plan.sign), shares[:k],
-        )  # fmt: skip
-        into.cost[at], into.cash[at], into.executed[at], into.mid[at] = cost, cash, executed, mid
-        shares_best = shares[:k]
-        for j in range(k):
-            into.shares[at, near[j]] = shares[j]
-            shares_best[j] = 0
-        take_best(near_price[:k], near_size[:k], plan.sign, plan.order_size, shares_best, limit[:k])
-        # The rest goes to the first venue at the best price, as the model's own surplus goes somewhere.
-        shares_best[np.argmax(shares_best > 0)] += plan.order_size - shares_best.sum()
-        into.best_ask_cost[at] = split_cost(
-            plan.order_size, in_dollars[:k], near_size[:k], near_fee[:k], near_rebate[:k], under + theta,
-            over + theta, mid, float(plan.sign), shares_best,
-        )[0]  # fmt: skip
+        note_split(row - first, k, mid, plan, view, into)
 
 
 class Books:
@@ -268,6 +344,6 @@ def no_decisions(rows: int, venues: int) -> Decisions:
         return np.zeros((rows, venues), np.int64)
 
     return Decisions(
-        np.zeros(rows, np.uint8), np.zeros((rows, venues), np.uint8), by_venue(), by_venue(), by_venue(),
+        np.zeros(rows, np.int64), np.zeros((rows, venues), np.uint8), by_venue(), by_venue(), by_venue(),
         np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows, np.int64),
     )  # fmt: skip

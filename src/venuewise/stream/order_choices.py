@@ -11,27 +11,21 @@ import numpy as np
 
 from venuewise.data.events import UNDEFINED_PRICE
 from venuewise.market.book import Quotes, sign_of
-from venuewise.strategies import ParentOrder
+from venuewise.strategies import ParentOrder, Strategy
 from venuewise.stream.parent_state import Working
 
 Choice = list[tuple[int, int, int]]
 _LONGEST: Final = 200
 
 
-def ask_strategy(working: Working, quotes: Quotes, now: int) -> Choice | str:
-    """Return the child orders that an order's strategy wants now, or what is wrong with them.
+def ask_strategy(strategy: Strategy, quotes: Quotes, order: ParentOrder, now: int) -> Choice | str:
+    """Return the child orders that a strategy wants now, or what is wrong with them.
 
-    A strategy may be anyone's: what it does wrong is said on the order's line, and stops nothing else.
+    A strategy may be anyone's: what it does wrong is said on the row's line, and stops nothing else.
     """
-    parent = working.parent
-    assert parent.start is not None
-    assert parent.arrival_price is not None
-    order = ParentOrder(
-        parent.order.side, parent.quantity, parent.open, parent.start, parent.end, parent.arrival_price
-    )
-    name = f"strategy {parent.order.strategy}"
+    name = f"strategy {strategy.name}"
     try:
-        decided = working.strategy.decide(quotes, order, now)
+        decided = strategy.decide(quotes, order, now)
         chosen = sorted((int(c.venue), int(c.shares), int(c.limit)) for c in decided if c.shares)
     except Exception as error:
         return f"{name} failed: {type(error).__name__}: {error}"[:_LONGEST]
@@ -42,11 +36,23 @@ def ask_strategy(working: Working, quotes: Quotes, now: int) -> Choice | str:
     ):
         return f"{name}: found child orders {chosen}; expected shares for a venue, once each"[:_LONGEST]
     total = sum(shares for _, shares, _ in chosen)
-    if total > parent.open:
+    if total > order.open:
         return (
-            f"{name}: found child orders of {total} shares; expected at most the {parent.open} that are open"
+            f"{name}: found child orders of {total} shares; expected at most the {order.open} that are open"
         )
-    if parent.limit is None:
+    return chosen
+
+
+def ask_for_order(working: Working, quotes: Quotes, now: int) -> Choice | str:
+    """Return the child orders that the strategy of a parent order wants now, within its limit, or what is wrong."""
+    parent = working.parent
+    assert parent.start is not None
+    assert parent.arrival_price is not None
+    order = ParentOrder(
+        parent.order.side, parent.quantity, parent.open, parent.start, parent.end, parent.arrival_price
+    )
+    chosen = ask_strategy(working.strategy, quotes, order, now)
+    if isinstance(chosen, str) or parent.limit is None:
         return chosen
     nearer = min if parent.order.side == "buy" else max
     return [(venue, shares, nearer(limit, parent.limit)) for venue, shares, limit in chosen]

@@ -33,7 +33,7 @@ from venuewise.stream.desk import (
     OrdersRefusal,
 )
 from venuewise.stream.ladder import quote_of
-from venuewise.stream.order_choices import ask_strategy, choose_sweep
+from venuewise.stream.order_choices import ask_for_order, choose_sweep
 from venuewise.stream.order_ledger import KINDS, Ledger
 from venuewise.stream.order_messages import (
     MAX_QUANTITY,
@@ -223,7 +223,7 @@ class Parents:
         else:
             if first:
                 self.ledger.touch(working)
-            chosen = ask_strategy(working, quotes, desk.now)
+            chosen = ask_for_order(working, quotes, desk.now)
             if isinstance(chosen, str):
                 note = chosen
             else:

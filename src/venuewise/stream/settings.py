@@ -87,8 +87,10 @@ class Settings(BaseSettings):
         Topics of market data, of decisions, and of messages that could not be read.
     side : {"buy", "sell"}
         Of the what-if order.
-    algorithm : {"exact", "greedy", "best_ask", "vwap"}
+    algorithm : {"exact", "greedy", "best_ask", "twap", "vwap", "optimized"}
         How it is split; `greedy_l2` stands for "greedy" with all ten levels.
+    horizon_s : float
+        Seconds that the what-if order would have, for strategies that spread it over time.
     levels : int
         Levels of each venue's book that may be taken.
     interval_ms : float
@@ -98,7 +100,8 @@ class Settings(BaseSettings):
     orders_topic, children_topic, fills_topic, reports_topic : str
         Topics of a router of parent orders: requests, child orders, fills, reports.
     strategy : str or None
-        A strategy of your own as "module:Class", for orders that ask for it by its name.
+        A strategy of your own as "module:Class": for orders that ask for it by its name, or for the what-if order
+        instead of `algorithm`.
     queue_priority : float
         Share of the displayed size that a router of parent orders counts on, and that simulated venues give.
     refill : {"update", "added"}
@@ -139,7 +142,8 @@ class Settings(BaseSettings):
     dead_letters: Name = "sor.dead_letters"
     window: str | None = None
     side: Literal["buy", "sell"] = "buy"
-    algorithm: Literal["exact", "greedy", "best_ask", "vwap"] = "exact"
+    algorithm: Literal["exact", "greedy", "best_ask", "twap", "vwap", "optimized"] = "exact"
+    horizon_s: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = 540.0
     levels: Annotated[int, Field(ge=1, le=10)] = 1
     interval_ms: Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)] = 0.0
     max_age_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -18,8 +18,10 @@ from venuewise.errors import ConfigError
 from venuewise.market.book import NO_AGE_LIMIT, sign_of
 from venuewise.market.venues import Venue, VenueTable, fees
 from venuewise.model.allocation_kernels import EXACT_FILL, GREEDY_EXACT_FILL
-from venuewise.strategies import BestAsk, Vwap
+from venuewise.strategies import BestAsk, BuiltIn, Static, Strategy, Twap, Vwap
+from venuewise.strategies.kernels import PARAMETERS
 from venuewise.stream._decision_wire import ROOM, VENUE_ROOM, Texts, write_decisions
+from venuewise.stream.asked_rows import ask_at_rows
 from venuewise.stream.books import (
     DECIDED,
     MODEL,
@@ -34,8 +36,8 @@ from venuewise.stream.books import (
 from venuewise.stream.codec import SYNTHETIC_HEADER, Decoder, encode, joined_text
 from venuewise.stream.processing import DeadLetter, Incoming, Outgoing, Processed
 
-Algorithm = Literal["exact", "greedy", "best_ask", "vwap"]
-ALGORITHMS: Final = ("exact", "greedy", "best_ask", "vwap")
+Algorithm = Literal["exact", "greedy", "best_ask", "twap", "vwap", "optimized"]
+ALGORITHMS: Final = get_args(Algorithm)
 
 _CLOCK: Final = b"clock|"
 _LONGEST_NUMBER: Final = 20
@@ -50,7 +52,12 @@ class WhatIfSettings:
     order_size : int
         Shares.
     side : {"buy", "sell"}
-    algorithm : {"exact", "greedy", "best_ask", "vwap"}
+    algorithm : {"exact", "greedy", "best_ask", "twap", "vwap", "optimized"}
+        The static model's optimum or its greedy approximation, or what a built-in strategy would send at once.
+    strategy : Strategy, optional
+        A strategy of the user's own, which decides instead.
+    horizon_s : float
+        Seconds that the order would have: what TWAP's slices and a strategy's `order.end` come from.
     lambda_over, lambda_under, theta_queue : float
         Penalties in dollars a share.
     levels : int
@@ -64,6 +71,8 @@ class WhatIfSettings:
     order_size: int = 5000
     side: Literal["buy", "sell"] = "buy"
     algorithm: Algorithm = "exact"
+    strategy: Strategy | None = None
+    horizon_s: float = 540.0
     lambda_over: float = 0.01
     lambda_under: float = 0.005
     theta_queue: float = 0.002
@@ -71,18 +80,33 @@ class WhatIfSettings:
     interval_ms: float = 0.0
     max_age_ms: float | None = None
 
+    @property
+    def name(self) -> str:
+        """What decides, as the decisions name it."""
+        return self.algorithm if self.strategy is None else self.strategy.name
+
     def plan(self) -> Plan:
         """Return the same in the units of the kernels."""
         if self.algorithm not in ALGORITHMS:
             raise ConfigError(f"algorithm: found {self.algorithm!r}; expected one of {', '.join(ALGORITHMS)}")
-        kinds = {"best_ask": BestAsk.kind, "vwap": Vwap.kind}
-        penalties = [self.lambda_over, self.lambda_under, self.theta_queue, 0.0]
+        if self.strategy is not None and self.name in ALGORITHMS:
+            raise ConfigError(f"strategy: found the name {self.name!r}; expected one that is not built in")
+        penalties = (self.lambda_over, self.lambda_under, self.theta_queue)
+        built_in: dict[str, BuiltIn] = {
+            "best_ask": BestAsk(),
+            "twap": Twap(),
+            "vwap": Vwap(),
+            "optimized": Static("optimized", *penalties),
+        }
+        strategy = built_in.get(self.algorithm)
         return Plan(
             order_size=self.order_size,
-            kind=kinds.get(self.algorithm, MODEL),
+            kind=MODEL if strategy is None else strategy.kind,
             problem=GREEDY_EXACT_FILL if self.algorithm == "greedy" else EXACT_FILL,
-            parameters=np.array(penalties),
+            penalties=np.array(penalties),
+            parameters=np.zeros(PARAMETERS) if strategy is None else strategy.parameters,
             depth=self.levels,
+            horizon=round(self.horizon_s * 1e9),
             interval=round(self.interval_ms * 1e6),
             max_age=NO_AGE_LIMIT if self.max_age_ms is None else round(self.max_age_ms * 1e6),
             sign=sign_of(self.side),
@@ -119,7 +143,7 @@ class WhatIf:
         joined, first = self.books.join(batch)
         if len(self._venues) != len(self.books.publishers):
             self._venues = self.table.resolve(self.books.publishers)
-        decisions = self._decide(joined, first)
+        decisions, reasons = self._decide(joined, first)
         came = self.books.keep(joined, first)
         for row, value in enumerate(encode(came)):
             symbol = came.symbols[came.symbol[row]]
@@ -129,7 +153,7 @@ class WhatIf:
                 at = str(int(self.books.decided_at[code])).encode()
                 self._changed[_CLOCK + self.books.symbols[code].encode()] = at
         flags = [synthetic] * len(batch) if isinstance(synthetic, bool) else synthetic
-        outputs = self._outputs(joined, first, decisions, flags)
+        outputs = self._outputs(joined, first, decisions, reasons, flags)
         return Processed(outputs, [], self._counts(decisions))
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
@@ -153,7 +177,8 @@ class WhatIf:
                 symbol = key.removeprefix(_CLOCK).decode()
                 self.books.decided_at[self.books.symbols.index(symbol)] = int(value)
 
-    def _decide(self, joined: Events, first: int) -> Decisions:
+    def _decide(self, joined: Events, first: int) -> tuple[Decisions, list[str]]:
+        """Decide at each row; return also what was wrong with a strategy of the user's own."""
         buy = self.plan.sign > 0
         take_px, take_sz, far = (
             (joined.ask_px, joined.ask_sz, joined.bid_px)
@@ -171,17 +196,27 @@ class WhatIf:
         taker_fee, rebate = fees(self._venues)
         venues = len(self._venues)
         decisions = no_decisions(len(joined) - first, venues)
+        books, own = self.books, self.settings.strategy
+        if own is not None:
+            return decisions, ask_at_rows(
+                own, rows, books.row_of, books.decided_at, first, self.plan, taker_fee, rebate, decisions
+            )
         decide_rows(
-            rows, self.books.row_of, self.books.decided_at, first, self.plan, taker_fee, rebate,
+            rows, books.row_of, books.decided_at, first, self.plan, taker_fee, rebate,
             room_for(venues, self.plan.depth), decisions,
         )  # fmt: skip
-        return decisions
+        return decisions, []
 
     def _outputs(
-        self, joined: Events, first: int, decisions: Decisions, synthetic: Sequence[bool]
+        self,
+        joined: Events,
+        first: int,
+        decisions: Decisions,
+        reasons: Sequence[str],
+        synthetic: Sequence[bool],
     ) -> list[Outgoing]:
         ts, symbol = joined.ts[first:], joined.symbol[first:].astype(np.int64)
-        texts = self._texts(joined.symbols)
+        texts = self._texts(joined.symbols, reasons)
         longest = int(np.diff(texts.symbol_ends, prepend=0).max())
         room = ROOM + len(texts.common) + longest + len(texts.before) + len(texts.after)
         room += len(self._venues) * (VENUE_ROOM + _LONGEST_NUMBER)
@@ -198,7 +233,7 @@ class WhatIf:
             for code, start, end in zip(symbol.tolist(), [0, *ends[:-1]], ends, strict=True)
         ]
 
-    def _texts(self, symbols: Sequence[str]) -> Texts:
+    def _texts(self, symbols: Sequence[str], reasons: Sequence[str]) -> Texts:
         """Return what is the same in all messages, as text."""
         settings = self.settings
         buy = settings.side == "buy"
@@ -211,13 +246,13 @@ class WhatIf:
             f',"fee":{_json(v.taker_fee_dollars)},"rebate":{_json(v.maker_rebate_dollars)},"allocation":'
             for v in self._venues
         ]
-        about = {"order_size": settings.order_size, "side": settings.side, "algorithm": settings.algorithm}
+        about = {"order_size": settings.order_size, "side": settings.side, "algorithm": settings.name}
         common = [
             '{"symbol":', ',"timestamp":"', '",' + _json(about)[1:-1], ',"mid":', ',"allocation":[',
             '],"total_cost":', ',"execution_summary":{"total_executed":', ',"underfill":', ',"overfill":',
             ',"cash_spent":', ',"fill_rate":', '},"venues":[', f',"{size}":', ',"synthetic":false}',
             ',"synthetic":true}', f',"refused":"no venue shows {"an ask" if buy else "a bid"} that can be taken"',
-            ',"refused":"waiting for the next interval"',
+            ',"refused":"waiting for the next interval"', *(f',"refused":{_json(reason)}' for reason in reasons),
         ]  # fmt: skip
         names = [_json(symbol) for symbol in symbols]
         return Texts(*joined_text(common), *joined_text(names), *joined_text(before), *joined_text(after))

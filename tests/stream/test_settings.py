@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from venuewise.errors import ConfigError
+from venuewise.stream import clients
 from venuewise.stream.settings import MASK, PRESETS, Settings, load
 from venuewise.stream.topics import wait_for_topic
 
@@ -156,3 +158,20 @@ def test_a_property_that_the_client_refuses_is_one_clear_line(tmp_path: Path, li
     with pytest.raises(ConfigError, match=r"^Kafka settings: [^\n]+$") as refused:
         wait_for_topic(settings, "t")
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (clients.producer, "acks = 1"),  # refused only together with what an exactly-once producer needs
+        (clients.producer, '"delivery.report.only.error" = "yes"'),
+        (clients.consumer, '"max.poll.interval.ms" = 10'),
+        (clients.consumer, '"enable.partition.eof" = "maybe"'),
+    ],
+)
+def test_properties_that_do_not_go_together_are_one_clear_line(
+    tmp_path: Path, make: Callable[..., object], line: str
+) -> None:
+    settings = load(file=file(tmp_path, f"[kafka]\n{line}\n"))
+    with pytest.raises(ConfigError, match=r"^Kafka settings: [^\n]+$"):
+        make(settings, {"enable.idempotence": True} if make is clients.producer else {"group.id": "g"})

@@ -13,11 +13,10 @@ import time
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import ConsumerGroupState, KafkaException
 
+from venuewise.stream import clients
 from venuewise.stream.settings import Settings
-from venuewise.stream.topics import quiet
 
 LOOK_SECONDS: Final = 3.0
 GUEST_SECONDS: Final = 30.0
@@ -40,7 +39,7 @@ class GroupWatch:
 
     def __init__(self, settings: Settings, group: str, topic: str, partitions: int) -> None:
         self.settings, self.group, self.topic, self.partitions = settings, group, topic, partitions
-        self._admin = AdminClient(settings.client({"error_cb": quiet, "log_level": 0}))
+        self._admin = clients.admin(settings)
         self._next_look = time.monotonic() + LOOK_SECONDS
         self._seen = 0
         self._guest: Any = None
@@ -82,16 +81,14 @@ class GroupWatch:
     def _invite(self) -> None:
         log.warning("partitions without an owner; sharing them out again", group=self.group)
         self._guest_until = time.monotonic() + GUEST_SECONDS
-        self._guest = Consumer(
-            self.settings.client(
-                {
-                    "group.id": self.group,
-                    "enable.auto.commit": False,
-                    "partition.assignment.strategy": "cooperative-sticky",
-                    "error_cb": quiet,
-                    "log_level": 0,
-                }
-            )
+        self._guest = clients.consumer(
+            self.settings,
+            {
+                "group.id": self.group,
+                "enable.auto.commit": False,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "log_level": 0,
+            },
         )
         self._guest.subscribe([self.topic], on_assign=self._joined)
 

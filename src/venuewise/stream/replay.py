@@ -15,14 +15,15 @@ from typing import Final, Protocol, TextIO
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from venuewise.data.events import ROW_COLUMNS, Events, Int64
 from venuewise.errors import ConfigError
+from venuewise.stream import clients
 from venuewise.stream.codec import MARKET_HEADERS, SYNTHETIC_HEADER, encode
 from venuewise.stream.settings import Settings
 from venuewise.stream.source import HEADER_ABOUT, HEADER_ROW, HEADER_SOURCE, About, read_to_end
-from venuewise.stream.topics import partition_of, quiet
+from venuewise.stream.topics import partition_of
 
 FLUSH_SECONDS: Final = 30.0
 
@@ -146,11 +147,10 @@ class KafkaSink:
         self._headers = [*MARKET_HEADERS, *synthetic, (HEADER_SOURCE, source.encode())]
         self._about = (HEADER_ABOUT, msgspec.json.encode(About.of(events)))
         self._failed: list[KafkaError] = []
-        self._producer = Producer(
-            settings.client(
-                {"enable.idempotence": True, "delivery.report.only.error": True, "error_cb": quiet},
-                preferred={"compression.type": compression, "linger.ms": linger_ms},
-            ),
+        self._producer = clients.producer(
+            settings,
+            {"enable.idempotence": True, "delivery.report.only.error": True},
+            preferred={"compression.type": compression, "linger.ms": linger_ms},
             on_delivery=self._note_failure,
         )
 

@@ -20,16 +20,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from venuewise.data.events import NS_PER_SECOND
 from venuewise.errors import ConfigError, VenuewiseError
+from venuewise.stream import clients
 from venuewise.stream.group_watch import GroupWatch
 from venuewise.stream.metrics import Metrics
 from venuewise.stream.processing import Incoming, Processor
 from venuewise.stream.settings import Settings
 from venuewise.stream.stopping import StopRequest
-from venuewise.stream.topics import BROKER_SECONDS, COMPACTED, ensure_topic, has_topic, quiet, wait_for_topic
+from venuewise.stream.topics import BROKER_SECONDS, COMPACTED, ensure_topic, has_topic, wait_for_topic
 
 BATCH: Final = 5_000
 """Messages of one transaction at most: what bounds memory, whatever is waiting."""
@@ -156,24 +157,24 @@ class Service:
         """
         if not self._prepare_topics(stop):
             return 0
-        self._producer = Producer(
-            self.settings.client(
-                {
-                    "transactional.id": f"{self.group}-{self.instance}",
-                    "transaction.timeout.ms": TRANSACTION_MS,
-                    "enable.idempotence": True,
-                    "error_cb": self._note_error,
-                    "log_level": 0,
-                    "queue.buffering.max.messages": 200_000,
-                },
-                preferred={
-                    "compression.type": "lz4",
-                    "linger.ms": 1,
-                    "partitioner": "murmur2_random",
-                    # The broker asks for patience while it still completes the transaction before: a few ms.
-                    "retry.backoff.ms": 5,
-                },
-            )
+        self._producer = clients.producer(
+            self.settings,
+            {
+                "transactional.id": f"{self.group}-{self.instance}",
+                "transaction.timeout.ms": TRANSACTION_MS,
+                "enable.idempotence": True,
+                "delivery.report.only.error": True,
+                "error_cb": self._note_error,
+                "log_level": 0,
+                "queue.buffering.max.messages": 200_000,
+            },
+            preferred={
+                "compression.type": "lz4",
+                "linger.ms": 1,
+                "partitioner": "murmur2_random",
+                # The broker asks for patience while it still completes the transaction before: a few ms.
+                "retry.backoff.ms": 5,
+            },
         )
         try:
             self._producer.init_transactions(COMMIT_SECONDS)
@@ -188,27 +189,26 @@ class Service:
                 self._consumer.close()
 
     def _join_group(self) -> None:
-        self._consumer = Consumer(
-            self.settings.client(
-                {
-                    "group.id": self.group,
-                    "group.instance.id": self.instance,
-                    "enable.auto.commit": False,
-                    "enable.auto.offset.store": False,
-                    "isolation.level": "read_committed",
-                    "partition.assignment.strategy": "cooperative-sticky",
-                    "error_cb": self._note_error,
-                    "log_level": 0,
-                },
-                preferred={
-                    "auto.offset.reset": "earliest",
-                    "session.timeout.ms": 10_000,
-                    "heartbeat.interval.ms": 1_000,  # a rebalance is heard of with a heartbeat
-                    "queued.max.messages.kbytes": 16_384,
-                    "fetch.wait.max.ms": 5,
-                    "fetch.queue.backoff.ms": 2,
-                },
-            )
+        self._consumer = clients.consumer(
+            self.settings,
+            {
+                "group.id": self.group,
+                "group.instance.id": self.instance,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "isolation.level": "read_committed",
+                "partition.assignment.strategy": "cooperative-sticky",
+                "error_cb": self._note_error,
+                "log_level": 0,
+            },
+            preferred={
+                "auto.offset.reset": "earliest",
+                "session.timeout.ms": 10_000,
+                "heartbeat.interval.ms": 1_000,  # a rebalance is heard of with a heartbeat
+                "queued.max.messages.kbytes": 16_384,
+                "fetch.wait.max.ms": 5,
+                "fetch.queue.backoff.ms": 2,
+            },
         )
         self._consumer.subscribe(
             [self.wiring.inputs["market"]],
@@ -499,17 +499,15 @@ def _persist(call: Callable[[], None]) -> None:
 
 def read_changelog(settings: Settings, topic: str, partition: int) -> list[tuple[bytes, bytes]]:
     """Return the latest committed entry of every key of one changelog partition, deleted keys left out."""
-    consumer = Consumer(
-        settings.client(
-            {
-                "group.id": "venuewise-restore",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "error_cb": quiet,
-            },
-            preferred={"fetch.wait.max.ms": 5},
-        )
+    consumer = clients.consumer(
+        settings,
+        {
+            "group.id": "venuewise-restore",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+        },
+        preferred={"fetch.wait.max.ms": 5},
     )
     entries: dict[bytes, bytes] = {}
     deadline = time.monotonic() + COMMIT_SECONDS

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from venuewise.data.events import ROW_COLUMNS, Events
 from venuewise.errors import ConfigError
+from venuewise.stream import clients
 from venuewise.stream.codec import MAX_LEVELS, Decoder, Poison
 from venuewise.stream.settings import Settings
-from venuewise.stream.topics import BROKER_SECONDS, quiet, wait_for_topic
+from venuewise.stream.topics import BROKER_SECONDS, wait_for_topic
 
 HEADER_SOURCE: Final = "source"
 """Header with the fingerprint of the data that a row is from."""
@@ -73,16 +74,14 @@ def read_to_end(settings: Settings, topic: str, *, last: int | None = None) -> I
         If the topic cannot be read.
     """
     partitions = wait_for_topic(settings, topic)
-    consumer = Consumer(
-        settings.client(
-            {
-                "group.id": "venuewise-read",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "error_cb": quiet,
-            }
-        )
+    consumer = clients.consumer(
+        settings,
+        {
+            "group.id": "venuewise-read",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+        },
     )
     try:
         for partition in range(partitions):

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import NewTopic
 
 from venuewise.errors import ConfigError
+from venuewise.stream import clients
 from venuewise.stream.settings import Settings
 
 BROKER_SECONDS: Final = 15.0
@@ -24,10 +25,6 @@ _POLL_SECONDS: Final = 0.1
 _MURMUR_FACTOR: Final = 0x5BD1E995
 _MURMUR_SEED: Final = 0x9747B28C
 _UINT32: Final = 0xFFFFFFFF
-
-
-def quiet(_error: KafkaError) -> None:
-    """Take librdkafka's reports of failed connections, which it retries by itself, without printing them."""
 
 
 def ensure_topic(
@@ -57,7 +54,7 @@ def ensure_topic(
     ConfigError
         If no broker answers, or it does not make the topic.
     """
-    admin = _admin(settings)
+    admin = clients.admin(settings)
     if topic not in _metadata(admin, settings, timeout).topics:
         made = admin.create_topics(
             [NewTopic(topic, partitions, config=config or {})], operation_timeout=timeout
@@ -95,7 +92,7 @@ def wait_for_topic(
     ConfigError
         If no broker answers, or the topic does not appear in time.
     """
-    return _wait(_admin(settings), settings, topic, timeout, stopped)
+    return _wait(clients.admin(settings), settings, topic, timeout, stopped)
 
 
 def has_topic(settings: Settings, topic: str) -> bool:
@@ -106,7 +103,7 @@ def has_topic(settings: Settings, topic: str) -> bool:
     ConfigError
         If no broker answers.
     """
-    return topic in _metadata(_admin(settings), settings, BROKER_SECONDS).topics
+    return topic in _metadata(clients.admin(settings), settings, BROKER_SECONDS).topics
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -135,14 +132,7 @@ def _murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
-def _admin(settings: Settings) -> AdminClient:
-    try:
-        return AdminClient(settings.client({"error_cb": quiet, "log_level": 0}))
-    except KafkaException as failure:
-        raise ConfigError(f"Kafka settings: {failure.args[0].str()}") from None
-
-
-def _metadata(admin: AdminClient, settings: Settings, timeout: float) -> Any:
+def _metadata(admin: Any, settings: Settings, timeout: float) -> Any:
     try:
         return admin.list_topics(timeout=timeout)
     except KafkaException as failure:
@@ -153,7 +143,7 @@ def _metadata(admin: AdminClient, settings: Settings, timeout: float) -> Any:
 
 
 def _wait(
-    admin: AdminClient,
+    admin: Any,
     settings: Settings,
     topic: str,
     timeout: float,

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from venuewise.errors import ConfigError
+from venuewise.stream import clients
 from venuewise.stream.codec import DECISION_SCHEMA, HEADER_SCHEMA, MARKET_SCHEMA
 from venuewise.stream.settings import Settings
-from venuewise.stream.topics import BROKER_SECONDS, quiet, wait_for_topic
+from venuewise.stream.topics import BROKER_SECONDS, wait_for_topic
 
 _BATCH: Final = 500
 _POLL_SECONDS: Final = 0.2
@@ -91,11 +92,10 @@ def records(
         If no broker answers, the topic is not there, or it cannot be read.
     """
     partitions = wait_for_topic(settings, topic, stopped=stopped)
-    consumer = Consumer(
-        settings.client(
-            {"group.id": "venuewise-view", "enable.auto.commit": False, "error_cb": quiet},
-            preferred={"isolation.level": "read_committed", "fetch.wait.max.ms": 100},
-        )
+    consumer = clients.consumer(
+        settings,
+        {"group.id": "venuewise-view", "enable.auto.commit": False},
+        preferred={"isolation.level": "read_committed", "fetch.wait.max.ms": 100},
     )
     try:
         starts = []

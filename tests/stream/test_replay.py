@@ -36,8 +36,8 @@ class ListSink:
         self.values.append(value)
         self.times.append(time.perf_counter_ns())
 
-    def close(self) -> int:
-        return 0
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,18 @@ def test_chosen_rows_and_a_limit_are_kept_to(events: Events) -> None:
     assert (report.skipped, report.remaining) == (len(events) - 350, 50)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_speed_next_to_nothing_sends_the_first_row_and_waits(events: Events) -> None:
+    sink = ListSink()
+    began = time.monotonic()
+    report = replay.replay(
+        events, sink, topic="t", speed=1e-300, stopped=lambda: time.monotonic() > began + 0.3
+    )
+    assert (report.rows, report.interrupted) == (1, True)
+    assert report.drift_ms is not None
+    assert report.drift_ms >= 0
+
+
 def test_the_fingerprint_tells_data_apart_and_not_names(events: Events) -> None:
     assert replay.fingerprint(events) == replay.fingerprint(events.take(slice(None)))
     assert replay.fingerprint(events) != replay.fingerprint(events.take(slice(0, len(events) - 1)))
@@ -137,6 +149,16 @@ def test_the_topic_holds_the_file(kafka_bootstrap: str, topic: str, csv: Path, e
         assert tuple(message.headers()[:2]) == MARKET_HEADERS
         assert message.key().decode() == json.loads(message.value())["symbol"]
         assert message.partition() == topics.partition_of(message.key(), 3)
+
+
+def test_rows_that_the_broker_refuses_end_in_one_line(kafka_bootstrap: str, topic: str, csv: Path) -> None:
+    topics.ensure_topic(settings_for(kafka_bootstrap), topic, 1, config={"max.message.bytes": "200"})
+    done = run("produce", csv, "--topic", topic, "--speed", "max", "--limit", 1,
+               "--bootstrap-servers", kafka_bootstrap)  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("venuewise: Kafka did not take a message: ")
+    assert done.stderr.endswith("--resume sends what is missing\n")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_replay_in_pieces_leaves_each_row_once(

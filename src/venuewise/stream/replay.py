@@ -34,6 +34,8 @@ _NS_PER_SECOND: Final = 1_000_000_000
 _NAP_NS: Final = 50 * _NS_PER_MS
 _SPIN_NS: Final = 200_000
 _IDLE_NS: Final = 5 * _NS_PER_MS
+_NEVER_NS: Final = 2.0**62
+_GO_ON: Final = "once that is mended, --resume sends what is missing"
 
 
 class Jitter(msgspec.Struct, frozen=True):
@@ -90,8 +92,8 @@ class Sink(Protocol):
     def send(self, row: int, symbol: int, value: bytes) -> None:
         """Take the message of a row; may wait for room."""
 
-    def close(self) -> int:
-        """Send what is held and return how many messages did not get through."""
+    def close(self) -> None:
+        """Send what is held; raise `ConfigError` if a message did not get through."""
 
 
 class StreamSink:
@@ -103,9 +105,8 @@ class StreamSink:
     def send(self, row: int, symbol: int, value: bytes) -> None:
         self._stream.write(value.decode() + "\n")
 
-    def close(self) -> int:
+    def close(self) -> None:
         self._stream.flush()
-        return 0
 
 
 class KafkaSink:
@@ -172,11 +173,17 @@ class KafkaSink:
             except KafkaException as failure:
                 raise ConfigError(f"Kafka refused row {row}: {failure.args[0].str()}") from None
         self._producer.poll(0)
-        if self._failed:
-            raise ConfigError(f"Kafka did not take a message: {self._failed[0].str()}")
+        self._check()
 
-    def close(self) -> int:
-        return int(self._producer.flush(FLUSH_SECONDS)) + len(self._failed)
+    def close(self) -> None:
+        unanswered = int(self._producer.flush(FLUSH_SECONDS))
+        self._check()
+        if unanswered:
+            raise ConfigError(f"Kafka did not answer for {unanswered} messages; {_GO_ON}")
+
+    def _check(self) -> None:
+        if self._failed:
+            raise ConfigError(f"Kafka did not take a message: {self._failed[0].str()}; {_GO_ON}")
 
 
 def fingerprint(events: Events) -> str:
@@ -246,6 +253,11 @@ def replay(
     Returns
     -------
     ReplayReport
+
+    Raises
+    ------
+    ConfigError
+        If the sink does not take a row.
     """
     if rows is None:
         rows = np.arange(len(events))
@@ -255,7 +267,8 @@ def replay(
     times = events.ts[rows]
     due = np.zeros(total, np.int64)
     if speed is not None and total:
-        due = ((times - times[0]) / speed).astype(np.int64)
+        with np.errstate(over="ignore"):  # of a speed next to nothing; such a row is never due
+            due = np.minimum((times - times[0]) / speed, _NEVER_NS).astype(np.int64)
     lateness = np.zeros(total, np.int64)
     symbols = events.symbol[rows].tolist()
     numbers = rows.tolist()
@@ -276,17 +289,17 @@ def replay(
         sent += 1
         if sent % _CHUNK == 0:
             progress(sent)
-    lost = sink.close()
-    progress(sent - lost)
+    sink.close()
+    progress(sent)
     seconds = (time.perf_counter_ns() - started) / _NS_PER_SECOND
     paced = speed is not None and sent > 0
     late = lateness[:sent] / _NS_PER_MS
     return ReplayReport(
         topic=topic,
-        rows=sent - lost,
+        rows=sent,
         bytes=size,
         skipped=len(events) - unsent,
-        remaining=unsent - sent + lost,
+        remaining=unsent - sent,
         last_row=numbers[sent - 1] if sent else None,
         seconds=round(seconds, 6),
         speed=speed,

@@ -118,10 +118,36 @@ def test_a_limit_ends_the_show() -> None:
 def test_filters_compare_fields_and_venues() -> None:
     assert matches(record(MARKET), {"symbol": "AAPL", "ask_sz_00": "36"})
     assert not matches(record(MARKET), {"symbol": "MSFT"})
-    assert not matches(record(MARKET), {"nothing": "None"})
+    assert not matches(record(MARKET), {"nothing": "null"})
+    assert not matches(record(MARKET), {"ask_sz_00": "many"})
     assert matches(record(MARKET), {}, frozenset({2, 3}))
     assert not matches(record(MARKET), {}, frozenset({3}))
     assert not matches(record(b"junk"), {"symbol": "AAPL"})
+
+
+def test_filters_compare_numbers_by_value_and_the_rest_as_json_has_it() -> None:
+    found = record({"price": 222.0, "sequence": 2**60 + 1, "synthetic": True, "bid_px_00": None, "at": "1.0"})
+    for text in ("222", "222.0", "222.00"):
+        assert matches(found, {"price": text})
+    assert matches(found, {"synthetic": "true", "bid_px_00": "null", "at": "1.0"})
+    assert not matches(found, {"synthetic": "1"})
+    assert not matches(found, {"at": "1"})
+    assert matches(found, {"sequence": str(2**60 + 1)})
+    assert not matches(found, {"sequence": str(2**60)})
+
+
+def test_a_refusal_is_a_line_of_decisions_with_its_reason() -> None:
+    refusal = record({"symbol": "AAPL", "order_size": 500, "algorithm": "exact", "refused": "no quote"})
+    assert refusal.schema == DECISION_SCHEMA
+    assert "no quote" in cells(refusal, {})
+
+
+@pytest.mark.parametrize("venue", ["\N{SUPERSCRIPT TWO}", "NOWHERE"])
+def test_a_venue_that_is_none_is_named(venue: str) -> None:
+    done = run("view", "--venue", venue)
+    assert (done.returncode, done.stderr) == (
+        2, f"venuewise: --venue: no venue is called '{venue}'; see: venuewise venues\n"
+    )  # fmt: skip
 
 
 def test_a_topic_is_shown_from_its_beginning_and_filtered(kafka_bootstrap: str, topic: str) -> None:

@@ -289,7 +289,7 @@ def view(
     publishers = None
     if venue is not None:
         publishers = frozenset(number for number, name in names.items() if name.lower() == venue.lower())
-        if venue.isdigit():
+        if venue.isdecimal():
             publishers = frozenset((int(venue),))
         elif not publishers:
             raise ConfigError(f"--venue: no venue is called {venue!r}; see: venuewise venues")
@@ -299,4 +299,4 @@ def view(
         )
         kept = (item for item in found if item is None or viewing.matches(item, wanted, publishers))
         shown = viewing.show(kept, sys.stdout, as_json_lines=as_json, limit=limit, venue_names=names)
-    typer.echo(f"venuewise: {shown} messages shown", err=True)
+    typer.echo(f"venuewise: {shown} message{'' if shown == 1 else 's'} shown", err=True)

@@ -141,8 +141,8 @@ def as_record(message: Message) -> Record:
 
 
 def _guessed(value: Mapping[str, Any]) -> str:
-    if "allocation" in value or "execution_summary" in value:
-        return DECISION_SCHEMA
+    if any(name in value for name in ("allocation", "execution_summary", "order_size")):
+        return DECISION_SCHEMA  # a refusal has an order size and nothing else of these
     return MARKET_SCHEMA if "ask_px_00" in value else ""
 
 
@@ -169,7 +169,7 @@ def cells(record: Record, venue_names: Mapping[int, str]) -> tuple[str, ...]:
         summary = value.get("execution_summary")
         summary = summary if isinstance(summary, dict) else {}
         shown = [value.get(name) for name in ("timestamp", "symbol", "order_size", "algorithm")]
-        shown += [value.get("allocation", value.get("reason"))]
+        shown += [value.get("allocation", value.get("refused"))]
         shown += [summary.get("total_executed"), summary.get("fill_rate"), value.get("total_cost")]
     else:
         shown = [record.partition, record.offset, _text(record.key), _text(record.raw)]
@@ -191,11 +191,30 @@ def as_json(record: Record) -> bytes:
 
 
 def matches(record: Record, wanted: Mapping[str, str], publishers: frozenset[int] | None = None) -> bool:
-    """Tell whether a record has the wanted fields, and one of the publishers if any are given."""
+    """Tell whether a record has the wanted fields, and one of the publishers if any are given.
+
+    Parameters
+    ----------
+    record : Record
+        A message.
+    wanted : mapping of str to str
+        Texts as they are, numbers by value, anything else as JSON writes it (true, null).
+    publishers : frozenset of int, optional
+        Publisher ids.
+    """
     value = record.value or {}
     if publishers is not None and value.get("publisher_id") not in publishers:
         return False
-    return all(name in value and str(value[name]) == text for name, text in wanted.items())
+    return all(name in value and _equals(value[name], text) for name, text in wanted.items())
+
+
+def _equals(found: object, text: str) -> bool:
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        try:
+            return type(found)(text) == found
+        except ValueError:
+            return False
+    return text == (found if isinstance(found, str) else msgspec.json.encode(found).decode())
 
 
 def show(

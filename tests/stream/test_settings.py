@@ -64,6 +64,12 @@ def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: p
     assert load().step == 7
 
 
+def test_the_file_may_say_true_where_that_is_a_value(tmp_path: Path) -> None:
+    s = load(file=file(tmp_path, "greedy_l2 = true\n[kafka]\nsocket.keepalive.enable = true"))
+    assert s.greedy_l2
+    assert s.kafka == {"socket.keepalive.enable": "true"}
+
+
 def test_client_properties_pass_through_from_file_and_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,8 +114,11 @@ def test_secrets_are_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ({"lambda_under": float("nan")}, "--lambda-under: found nan"),
         ({"theta_queue": float("inf")}, "--theta-queue: found inf"),
         ({"step": 0}, "--step: found 0"),
-        ({"topic": "two words"}, "--topic: found 'two words'"),
-        ({"kafka_bootstrap_servers": "nowhere"}, "--kafka-bootstrap-servers: found 'nowhere'"),
+        ({"topic": "two words"}, "--topic: found 'two words'; expected 1 to 249 letters"),
+        (
+            {"kafka_bootstrap_servers": "nowhere"},
+            "--kafka-bootstrap-servers: found 'nowhere'; expected host:port",
+        ),
     ],
 )
 def test_a_bad_flag_is_named_with_what_was_found(flags: dict[str, object], expected: str) -> None:
@@ -131,7 +140,11 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("order_size = 'x'", "order_size in .*venuewise.toml: found 'x'"),
         ("ordersize = 1", "ordersize in .*: no such setting; known are order_size"),
         ("[kafka", "not TOML"),
+        ("order_size = true", "order_size in .*: found True; expected neither true nor false"),
+        ("lambda_over = false", "lambda_over in .*: found False; expected neither"),
+        ("metrics_port = true", "metrics_port in .*: found True; expected neither"),
         ("kafka = 3", "kafka in .*: found"),
+        ("[kafka]\nsasl.password = ['x']", "kafka in .*toml: found a list for password; expected text"),
         ("preset = 'wild'", "preset: found 'wild'; expected one of conservative, aggressive"),
     ],
 )

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import InitSettingsSource
 
@@ -48,8 +49,15 @@ _SECRET: Final = re.compile(
 )
 _URL_PASSWORD: Final = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
 
+_NAME: Final = r"^[A-Za-z0-9._-]{1,249}$"
+_SERVERS: Final = r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$"
+_EXPECTED: Final = {
+    _NAME: "expected 1 to 249 letters, digits, dots, dashes and underscores",
+    _SERVERS: "expected host:port, or several with commas between them",
+}
+
 Cost = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+Name = Annotated[str, Field(pattern=_NAME)]
 
 
 def _as_properties(table: object) -> object:
@@ -62,6 +70,10 @@ def _as_properties(table: object) -> object:
         if isinstance(below, Mapping):
             flat.update({f"{key}.{name}": deep for name, deep in below.items()})
         else:
+            if not isinstance(value, str | int | float):  # not shown: it may be a secret
+                raise ValueError(
+                    f"found a {type(value).__name__} for {key}; expected text, a number, true or false"
+                )
             flat[str(key)] = str(value).lower() if isinstance(value, bool) else str(value)
     return flat
 
@@ -136,7 +148,7 @@ class Settings(BaseSettings):
     step: Annotated[int, Field(gt=0, le=1_000_000)] = 100
     greedy_l2: bool = False
     csv_file: str = "l1_day.csv"
-    kafka_bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")] = "localhost:9092"
+    kafka_bootstrap_servers: Annotated[str, Field(pattern=_SERVERS)] = "localhost:9092"
     topic: Name = "mock_l1_stream"
     out: Name = "sor.decisions"
     dead_letters: Name = "sor.dead_letters"
@@ -166,6 +178,14 @@ class Settings(BaseSettings):
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
     metrics_host: str = "127.0.0.1"
     kafka: Annotated[dict[str, str], BeforeValidator(_as_properties), Field(repr=False)] = {}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _take_no_truth_for_a_number(cls, value: object, field: ValidationInfo) -> object:
+        """Refuse true and false, which pydantic takes for 1 and 0."""
+        if isinstance(value, bool) and cls.model_fields[str(field.field_name)].annotation is not bool:
+            raise PydanticCustomError("truth", "expected neither true nor false")
+        return value
 
     def client(
         self, needed: Mapping[str, object] | None = None, *, preferred: Mapping[str, object] | None = None
@@ -262,7 +282,10 @@ def _read_toml(file: Path) -> dict[str, object]:
         raise ConfigError(f"settings file {file}: not TOML: {error}") from None
     values = {key.lower(): value for key, value in table.items()}
     if isinstance(values.get("kafka"), Mapping):
-        values["kafka"] = _as_properties(values["kafka"])
+        try:
+            values["kafka"] = _as_properties(values["kafka"])
+        except ValueError as error:
+            raise ConfigError(f"kafka in {file}: {error}") from None
     return values
 
 
@@ -270,7 +293,7 @@ def _explain(
     error: ValidationError, given: Mapping[str, object], from_file: Mapping[str, object], file: Path | None
 ) -> str:
     """One line for the first thing that is wrong, with the layer that it stands in."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
     if name in given:
         origin = f"--{name.replace('_', '-')}"
@@ -284,4 +307,5 @@ def _explain(
         known = ", ".join((*Settings.model_fields, "preset"))
         return f"{origin}: no such setting; known are {known}"
     found = MASK if name == "kafka" else repr(first["input"])
-    return f"{origin}: found {found}; {first['msg'][0].lower()}{first['msg'][1:]}"
+    message = _EXPECTED.get(first.get("ctx", {}).get("pattern", ""), first["msg"])
+    return f"{origin}: found {found}; {message[0].lower()}{message[1:]}"

@@ -106,6 +106,22 @@ def test_a_state_file_of_junk_means_that_nothing_runs(tmp_path: Path) -> None:
     assert broker.status(tmp_path) is None
 
 
+def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for use in (broker.up, broker.status, broker.down):
+        with pytest.raises(
+            ConfigError, match="file: cannot be the broker's directory: Not a directory; choose"
+        ):
+            use(file)
+    unwritable = tmp_path / "unwritable"
+    (unwritable / "server.properties").mkdir(parents=True)
+    jvm = runtimes.Jvm("maven", "java", tmp_path, "4")
+    monkeypatch.setattr(broker, "find_runtime", lambda _name: jvm)
+    with pytest.raises(ConfigError, match="unwritable: cannot be the broker's directory: Is a directory"):
+        broker.up(unwritable, port=0)
+
+
 def test_what_each_runtime_lacks_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)

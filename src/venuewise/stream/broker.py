@@ -146,23 +146,25 @@ def up(
     Raises
     ------
     ConfigError
-        If nothing here can run Kafka, the port is taken, or the broker does not come up in time.
+        If nothing here can run Kafka, the directory cannot be used, the port is taken, or the broker does not
+        come up in time.
     """
     running = status(directory)
     if running is not None:
         return running
     found = find_runtime(runtime)
     directory = directory.resolve()
-    directory.mkdir(parents=True, exist_ok=True)
-    if port == 0:
-        port = _free_port()
-    elif not _is_free(port):
-        raise ConfigError(f"port {port} is taken; choose another with --port, or 0 for a free one")
-    if isinstance(found, Docker):
-        state = _start_container(found, directory, port, heap_mb)
-    else:
-        state = _start_jvm(found, directory, port, heap_mb)
-    save(state)
+    with _named(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        if port == 0:
+            port = _free_port()
+        elif not _is_free(port):
+            raise ConfigError(f"port {port} is taken; choose another with --port, or 0 for a free one")
+        if isinstance(found, Docker):
+            state = _start_container(found, directory, port, heap_mb)
+        else:
+            state = _start_jvm(found, directory, port, heap_mb)
+        save(state)
     try:
         _wait_until_ready(state, timeout)
     except BaseException:
@@ -177,11 +179,18 @@ def save(state: BrokerState) -> None:
 
 
 def status(directory: Path) -> BrokerState | None:
-    """Return the broker that runs from this directory, or None."""
-    try:
-        state = msgspec.json.decode(_state_file(directory).read_bytes(), type=BrokerState)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
+    """Return the broker that runs from this directory, or None.
+
+    Raises
+    ------
+    ConfigError
+        If the directory cannot be read.
+    """
+    with _named(directory):
+        try:
+            state = msgspec.json.decode(_state_file(directory).read_bytes(), type=BrokerState)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
     return state if _is_alive(state) else None
 
 
@@ -194,6 +203,11 @@ def down(directory: Path, *, wipe: bool = False) -> BrokerState | None:
         The directory that it was started with.
     wipe : bool
         Whether to delete its data as well.
+
+    Raises
+    ------
+    ConfigError
+        If the directory cannot be used.
     """
     state = status(directory)
     if state is not None and state.container is not None and state.docker is not None:
@@ -203,7 +217,8 @@ def down(directory: Path, *, wipe: bool = False) -> BrokerState | None:
             _docker(state.docker, "volume", "rm", "--force", state.container)
     elif state is not None and state.pid is not None:
         _stop_process(state)
-    _state_file(directory).unlink(missing_ok=True)
+    with _named(directory):
+        _state_file(directory).unlink(missing_ok=True)
     if wipe:
         shutil.rmtree(directory / "data", ignore_errors=True)
     return state
@@ -211,6 +226,17 @@ def down(directory: Path, *, wipe: bool = False) -> BrokerState | None:
 
 def _state_file(directory: Path) -> Path:
     return directory / "state.json"
+
+
+@contextlib.contextmanager
+def _named(directory: Path) -> Iterator[None]:
+    """Tell which directory it was that could not be used."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{directory}: cannot be the broker's directory: {error.strerror or error}; choose another with --dir"
+        ) from None
 
 
 def _start_jvm(runtime: Jvm, directory: Path, port: int, heap_mb: int) -> BrokerState:

@@ -90,6 +90,12 @@ def test_the_dry_run_says_all_that_the_loop_says(folder: Path) -> None:
         (["--from", "day.csv", "--orders"], "expected --orders-file"),
         (["--from", "day.csv", "--orders-file", "no.jsonl"], "no.jsonl: No such file"),
         (["--orders", "--orders-file", "orders.jsonl"], "--orders-file: found it without --from"),
+        (["--window", "13:00:00-14:00:00"], "--window: found it without --from"),
+        (["--out", "x", "--topic", "x"], "topic x: found it for market and decisions; expected a topic of"),
+        (
+            ["--orders", "--fills-topic", "x", "--reports-topic", "x"],
+            "topic x: found it for fills and reports",
+        ),
         (["--orders", "--strategy", "nowhere:Class"], "strategy 'nowhere:Class': ModuleNotFoundError"),
         (["--orders", "--queue-priority", "2"], "--queue-priority: found 2.0"),
     ],
@@ -105,6 +111,9 @@ def test_a_mistake_of_simulated_venues_ends_in_one_line() -> None:
     done = run("venue-sim", "--refill", "never")
     assert done.returncode == 2
     assert done.stderr.startswith("venuewise: --refill: found 'never'")
+    done = run("venue-sim", "--fills-topic", "x", "--children-topic", "x")
+    assert done.returncode == 2
+    assert done.stderr.startswith("venuewise: topic x: found it for children and fills")
 
 
 def test_strategies_of_ones_own_are_found_and_checked(folder: Path) -> None:

@@ -92,6 +92,8 @@ def route(
 ) -> int:
     """Decide at every update of a topic (or file) how an order would be split, or work real parent orders."""
     need_kafka()
+    if window is not None and not from_file:
+        raise ConfigError("--window: found it without --from; of a topic every row is routed")
     settings = load_settings(
         config, preset, print_config=print_config, topic=topic, out=None if from_file else out,
         order_size=order_size, side=side, algorithm=algorithm, horizon_s=horizon_s, greedy_l2=greedy_l2, levels=levels,

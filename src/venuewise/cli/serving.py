@@ -8,11 +8,28 @@ from typing import TYPE_CHECKING
 import typer
 
 from venuewise.cli.live import log_to_stderr
+from venuewise.errors import ConfigError
 
 if TYPE_CHECKING:
     from venuewise.stream.processing import Processor
     from venuewise.stream.service import Wiring
     from venuewise.stream.settings import Settings
+
+
+def _check_topics(wiring: Wiring) -> None:
+    """Refuse one topic in two places: a service that reads what it writes never comes to an end."""
+    places = {
+        **wiring.inputs,
+        **wiring.outputs,
+        "state": wiring.changelog,
+        "dead letters": wiring.dead_letters,
+    }
+    for place, topic in places.items():
+        shared = [other for other, its in places.items() if its == topic]
+        if shared != [place]:
+            raise ConfigError(
+                f"topic {topic}: found it for {' and '.join(shared)}; expected a topic of its own for each"
+            )
 
 
 def serve(
@@ -31,6 +48,7 @@ def serve(
     from venuewise.stream.service import Service, calm_collector
     from venuewise.stream.stopping import stop_on_signals
 
+    _check_topics(wiring)
     log_to_stderr()
     make()  # settings that make no sense end here, before any broker is asked
     metrics = Metrics()

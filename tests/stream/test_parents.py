@@ -182,9 +182,14 @@ def test_a_replacement_below_what_is_committed_is_rejected() -> None:
         ({"strategy": "magic"}, "strategy: found 'magic'; expected one of best_ask, twap, vwap, optimized"),
         ({"params": {"lambda": 1}}, "params: found 'lambda'; expected one of lambda_over"),
         ({"params": {"lambda_over": -1}}, "lambda_over: found -1"),
-        ({"params": {"lambda_over": "a lot"}}, "params: TypeError"),
+        ({"params": {"lambda_over": "a lot"}}, "lambda_over: found 'a lot'; expected a number of dollars"),
+        ({"params": {"theta_queue": True}}, "theta_queue: found True; expected a number of dollars"),
         ({"strategy": "best_ask", "params": {"x": 1}}, "params: found 'x'; expected none"),
         ({"strategy": "twap", "params": {"slice_seconds": 0}}, "slice_seconds: found 0"),
+        (
+            {"strategy": "twap", "params": {"slice_seconds": "5"}},
+            "slice_seconds: found '5'; expected a number",
+        ),
         (
             {"strategy": "twap", "params": {"slice_seconds": 1e-9}},
             "slice_seconds: found 1e-09; the order's time is",

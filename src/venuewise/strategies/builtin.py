@@ -6,6 +6,7 @@ engine; everyone else calls `decide`, which runs the same kernel on one moment's
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
@@ -19,6 +20,13 @@ from venuewise.strategies.kernels import BEST_ASK, PARAMETERS, STATIC, TWAP, VWA
 
 LONGEST_SLICE: Final = 1e9
 """Seconds, some 30 years: in nanoseconds it still is an int64."""
+
+
+def _between(value: object, low: float, high: float) -> bool:
+    """Tell whether something is a number (true and false are none) from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return bool(low <= value <= high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +79,9 @@ class Twap(_Compiled):
 
     def __post_init__(self) -> None:
         """Refuse slices without length."""
-        if not 1 / NS_PER_SECOND <= self.slice_seconds <= LONGEST_SLICE:
+        if not _between(self.slice_seconds, 1 / NS_PER_SECOND, LONGEST_SLICE):
             raise ConfigError(
-                f"slice_seconds: found {self.slice_seconds}; expected a number from 1e-09 to {LONGEST_SLICE:g}"
+                f"slice_seconds: found {self.slice_seconds!r}; expected a number from 1e-09 to {LONGEST_SLICE:g}"
             )
 
     @property
@@ -116,8 +124,8 @@ class Static(_Compiled):
         """Refuse penalties that are negative or no numbers."""
         for name in ("lambda_over", "lambda_under", "theta_queue"):
             value = getattr(self, name)
-            if not 0 <= value < np.inf:
-                raise ConfigError(f"{name}: found {value}; expected a number of dollars, 0 or more")
+            if not _between(value, 0.0, sys.float_info.max):
+                raise ConfigError(f"{name}: found {value!r}; expected a number of dollars, 0 or more")
         if self.fill not in ("free", "exact_fill"):
             raise ConfigError(f"fill: found {self.fill!r}; expected free or exact_fill")
 

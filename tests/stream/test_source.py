@@ -41,6 +41,24 @@ def test_a_file_sent_twice_over_three_partitions_comes_back_as_it_was(
             assert a == b, field.name
 
 
+def test_headers_of_other_programs_are_passed_over(kafka_bootstrap: str, topic: str) -> None:
+    row = b'{"ts_event":%d,"publisher_id":2,"symbol":"AAPL","ask_px_00":222.5,"ask_sz_00":5}'
+    headers: list[list[tuple[str, bytes | None]]] = [
+        [("source", b"a"), ("row", None)],
+        [("source", b"a"), ("row", b"0"), ("about", None)],
+        [("source", b"a"), ("row", b"1"), ("about", b"junk")],
+        [("source", b"a"), ("row", b"2"), ("about", b'{"files":[],"time_column":"","levels":-3,"notes":[]}')],
+    ]
+    producer = Producer({"bootstrap.servers": kafka_bootstrap})
+    for second, named in enumerate(headers):
+        producer.produce(topic, row % (second * 10**9), b"AAPL", headers=named)
+    producer.flush(10)
+    found, poison = source.read_topic(settings_for(kafka_bootstrap), topic)
+    assert poison == ()
+    assert len(found) == len(headers)
+    assert found.source == (f"kafka://{topic}",)
+
+
 def test_a_topic_without_market_data_is_named(kafka_bootstrap: str, topic: str) -> None:
     settings = settings_for(kafka_bootstrap)
     topics.ensure_topic(settings, topic, 2)

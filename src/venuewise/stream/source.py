@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -42,12 +43,13 @@ class About(msgspec.Struct, frozen=True):
     files : list of str
     time_column : str
     levels : int
+        From 1 to `MAX_LEVELS`.
     notes : list of str
     """
 
     files: list[str]
     time_column: str
-    levels: int
+    levels: Annotated[int, msgspec.Meta(ge=1, le=MAX_LEVELS)]
     notes: list[str]
 
     @classmethod
@@ -153,14 +155,14 @@ def read_topic(
         kept = []
         for place, index in enumerate(decoded.rows.tolist()):
             named = dict(headers[index] or ())
-            source, row = named.get(HEADER_SOURCE), named.get(HEADER_ROW, b"")
+            source, row = named.get(HEADER_SOURCE), named.get(HEADER_ROW) or b""
             number = int(row) if row.isdigit() else seen + index
             if source is not None and row.isdigit():
                 if (source, number) in known:
                     continue
                 known.add((source, number))
-                if HEADER_ABOUT in named:
-                    about[source] = msgspec.json.decode(named[HEADER_ABOUT], type=About)
+                with suppress(msgspec.DecodeError):  # another program's, of the same name
+                    about[source] = msgspec.json.decode(named.get(HEADER_ABOUT) or b"", type=About)
             kept.append(place)
             numbers.append(number)
         parts.append(decoded.events.take(np.array(kept, np.int64)))

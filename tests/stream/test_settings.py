@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,18 @@ def test_defaults_are_those_of_earlier_systems() -> None:
     s = load()
     assert (s.order_size, s.lambda_over, s.lambda_under, s.theta_queue) == (5000, 0.01, 0.005, 0.002)
     assert (s.step, s.greedy_l2, s.csv_file, s.topic) == (100, False, "l1_day.csv", "mock_l1_stream")
+
+
+def test_the_page_shows_what_print_config_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "kafka.md").read_text(encoding="utf-8")
+    after = text.partition(
+        "KAFKA_SASL_PASSWORD=hunter2 venuewise produce --print-config --preset conservative\n"
+    )[2]
+    shown, _end = json.JSONDecoder().raw_decode(after.lstrip())
+    monkeypatch.setenv("ORDER_SIZE", "2500")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "hunter2")
+    printed = load(preset="conservative", flags={"instance": "your-host"}).shown()
+    assert list(shown.items()) == list(printed.items())
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_a_long_queue_is_worked_in_bounded_memory(kafka_bootstrap: str, topic: s
         (("--interval-ms", "-1"), "--interval-ms: found -1"),
         (("--fees", "nowhere.toml"), "nowhere.toml"),
         (("--topic", "no spaces allowed"), "--topic: found"),
-        (("--algorithm", "twap"), "--algorithm: found 'twap'"),
+        (("--horizon-s", "0"), "--horizon-s: found 0"),
     ],
 )
 def test_options_that_make_no_sense_end_in_one_line(options: tuple[str, ...], why: str) -> None:

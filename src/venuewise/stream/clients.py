@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from venuewise.errors import ConfigError
 from venuewise.stream.settings import Settings
+
+_NOWHERE: Final = logging.Logger("librdkafka", level=logging.CRITICAL + 1)
 
 
 def quiet(_error: KafkaError) -> None:
@@ -47,6 +50,10 @@ def _client(
         If librdkafka refuses the properties, each by itself or together.
     """
     properties = settings.client({"error_cb": quiet, **needed}, preferred=preferred)
+    if properties["log_level"] == 0:
+        options["logger"] = (
+            _NOWHERE  # at this level librdkafka still writes its fatal errors, which are raised, too
+        )
     try:
         return kind(properties, **options)
     except KafkaException as failure:

@@ -10,6 +10,7 @@ name, join the group and leave it, and both make the group share everything out 
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from typing import Any, Final
 
 import structlog
@@ -20,7 +21,9 @@ from venuewise.stream.settings import Settings
 
 LOOK_SECONDS: Final = 3.0
 GUEST_SECONDS: Final = 30.0
-REQUEST_SECONDS: Final = 2.0
+REQUEST_SECONDS: Final = 600.0
+"""Longer than a service waits for its broker: librdkafka (2.12 to 2.16) aborts the process where a request for a
+description runs out of time while no broker is up."""
 
 log = structlog.get_logger("venuewise")
 
@@ -42,6 +45,7 @@ class GroupWatch:
         self._admin = clients.admin(settings)
         self._next_look = time.monotonic() + LOOK_SECONDS
         self._seen = 0
+        self._asked: Future[Any] | None = None
         self._guest: Any = None
         self._guest_until = 0.0
 
@@ -53,30 +57,25 @@ class GroupWatch:
             if now > self._guest_until:
                 self.close()
         elif owned == self.partitions:
-            self._seen = 0
-        elif now > self._next_look:
-            self._next_look = now + LOOK_SECONDS
-            self._seen = self._seen + 1 if self._orphans() else 0
+            self._seen, self._asked = 0, None
+        elif self._asked is not None:
+            if self._asked.done():
+                self._seen = self._seen + 1 if _has_orphans(self._asked, self.partitions) else 0
+                self._asked = None
             if self._seen == 2:
                 self._seen = 0
                 self._invite()
+        elif now > self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            self._asked = self._admin.describe_consumer_groups([self.group], request_timeout=REQUEST_SECONDS)[
+                self.group
+            ]
 
     def close(self) -> None:
         """Send the guest away, if there is one."""
         if self._guest is not None:
             self._guest.close()
             self._guest = None
-
-    def _orphans(self) -> bool:
-        asked = self._admin.describe_consumer_groups([self.group], request_timeout=REQUEST_SECONDS)
-        try:
-            found = asked[self.group].result()
-        except KafkaException:
-            return False
-        if found.state != ConsumerGroupState.STABLE:
-            return False
-        owned = {p.partition for m in found.members for p in m.assignment.topic_partitions}
-        return len(owned) < self.partitions
 
     def _invite(self) -> None:
         log.warning("partitions without an owner; sharing them out again", group=self.group)
@@ -95,3 +94,13 @@ class GroupWatch:
     def _joined(self, _consumer: Any, _partitions: list[Any]) -> None:
         """Leave at the next turn."""
         self._guest_until = 0.0
+
+
+def _has_orphans(described: Future[Any], partitions: int) -> bool:
+    try:
+        group = described.result()
+    except KafkaException:
+        return False
+    if group.state != ConsumerGroupState.STABLE:
+        return False
+    return len({p.partition for m in group.members for p in m.assignment.topic_partitions}) < partitions

@@ -15,9 +15,9 @@ import gc
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import uuid4
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -25,6 +25,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from venuewise.data.events import NS_PER_SECOND
 from venuewise.errors import ConfigError, VenuewiseError
 from venuewise.stream import clients
+from venuewise.stream.changelog import read_changelog
 from venuewise.stream.group_watch import GroupWatch
 from venuewise.stream.metrics import Metrics
 from venuewise.stream.processing import Incoming, Processor
@@ -38,6 +39,10 @@ IDLE_SECONDS: Final = 0.5
 TRANSACTION_MS: Final = 10_000
 """How long a transaction of an instance that died can hold up readers."""
 COMMIT_SECONDS: Final = 30.0
+NEWCOMER_SECONDS: Final = 5.0
+"""How long an instance of the same name may take from fencing our producer to putting its token in the changelog."""
+OWNER: Final = b"owner|"
+"""Key, with the name of an instance, of the token of the process that took the name last."""
 OUTAGE_SECONDS: Final = 300.0
 """How long the service waits for a broker that has gone away, before it gives up."""
 NOTED_SECONDS: Final = 10.0
@@ -132,6 +137,8 @@ class Service:
         self._noted: dict[int, float] = {}
         self._consumer: Any = None
         self._producer: Any = None
+        self._owner = OWNER + instance.encode()
+        self._token = uuid4().hex.encode()
 
     def run(self, stop: StopRequest, *, limit: int | None = None, idle_exit: float | None = None) -> int:
         """Work until asked to stop; finish the batch, commit and leave the group.
@@ -157,6 +164,25 @@ class Service:
         """
         if not self._prepare_topics(stop):
             return 0
+        self._watch = GroupWatch(self.settings, self.group, self.wiring.inputs["market"], self.partitions)
+        try:
+            self._start_producing()
+            self._join_group()
+            self.metrics.ready = True
+            return self._loop(stop, limit, idle_exit)
+        except KafkaException as failure:
+            raise ConfigError(f"Kafka: {failure.args[0].str()}") from None
+        finally:
+            self.metrics.ready = False
+            self._watch.close()
+            if self._consumer is not None:
+                self._consumer.close()
+
+    def _start_producing(self) -> None:
+        """Make a producer, and put our token in the changelog: the name is ours.
+
+        What another producer of our name had open is aborted, or committed if it had been asked to.
+        """
         self._producer = clients.producer(
             self.settings,
             {
@@ -170,23 +196,16 @@ class Service:
             },
             preferred={
                 "compression.type": "lz4",
-                "linger.ms": 1,
+                "linger.ms": 20,  # a commit sends what waits: it costs no time, and spares requests
                 "partitioner": "murmur2_random",
                 # The broker asks for patience while it still completes the transaction before: a few ms.
                 "retry.backoff.ms": 5,
             },
         )
-        try:
-            self._producer.init_transactions(COMMIT_SECONDS)
-            self._join_group()
-            self.metrics.ready = True
-            return self._loop(stop, limit, idle_exit)
-        except KafkaException as failure:
-            raise _explain(failure) from None
-        finally:
-            self.metrics.ready = False
-            if self._consumer is not None:
-                self._consumer.close()
+        self._persist(lambda: self._producer.init_transactions(COMMIT_SECONDS))
+        self._producer.begin_transaction()
+        self._send(self.wiring.changelog, self._owner, self._token, partition=0)
+        self._persist(lambda: self._producer.commit_transaction(COMMIT_SECONDS))
 
     def _join_group(self) -> None:
         self._consumer = clients.consumer(
@@ -215,35 +234,41 @@ class Service:
             on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked,
         )  # fmt: skip
 
-    def _join_again(self) -> None:
-        """Replace a consumer that the broker took for an impostor, if no other process has our name.
+    def _begin_again(self, failure: KafkaException, *, producing: bool) -> None:
+        """Join the group anew, with a new producer if the old one cannot go on, if no other process has our name.
 
-        A static member whose answer to a join was lost, as when the broker restarts, looks like one: it comes with
-        a member id that the group has replaced. A real second process has fenced our producer first, so a
-        transaction that goes through proves that there is none.
+        A broker that was away for long, or was killed, leaves us looking like our own impostor: the coordinator
+        has aborted our transaction in the name of a newer producer, or has replaced our member of the group because
+        its answer to a join was lost. A real second process has put its token in the place of ours first.
         """
-        log.warning("the group does not know this consumer any more; joining again")
         deadline = time.monotonic() + OUTAGE_SECONDS
-        while not self._still_ours():
-            if time.monotonic() > deadline:
-                raise ConfigError("the broker takes no transaction any more")
+        while True:
+            log.warning("beginning again", error=failure.args[0].str())
+            if self._taken_over(NEWCOMER_SECONDS if producing else 0.0):
+                raise FencedError(f"another instance of the name {self.instance} has taken over")
+            try:
+                if producing:
+                    self._start_producing()
+                break
+            except KafkaException as another:
+                if time.monotonic() > deadline:
+                    raise
+                failure = another
         self._consumer.close()
         self.processors.clear()
         self._join_group()
 
-    def _still_ours(self) -> bool:
-        """Say whether a transaction of nothing goes through; where it may be tried again, say no."""
-        with suppress(KafkaException):  # where none is open
-            _persist(lambda: self._producer.abort_transaction(COMMIT_SECONDS))
-        try:
-            self._producer.begin_transaction()
-            self._send(self.wiring.changelog, b"alive", None, partition=0)
-            _persist(lambda: self._producer.commit_transaction(COMMIT_SECONDS))
-        except KafkaException as failure:
-            if not failure.args[0].txn_requires_abort():
-                raise
-            return False
-        return True
+    def _taken_over(self, patience: float) -> bool:
+        """Say whether another process has our name, or takes it while we wait so many seconds."""
+        deadline = time.monotonic() + patience
+        while True:
+            self.metrics.beat = time.monotonic()
+            entries = dict(read_changelog(self.settings, self.wiring.changelog, 0, OUTAGE_SECONDS))
+            if entries.get(self._owner) != self._token:
+                return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.5)
 
     def _prepare_topics(self, stop: StopRequest) -> bool:
         """Wait for the market topic and make the others; False where we are asked to stop while waiting."""
@@ -276,18 +301,18 @@ class Service:
 
     def _loop(self, stop: StopRequest, limit: int | None, idle_exit: float | None) -> int:
         last = time.monotonic()
-        watch = GroupWatch(self.settings, self.group, self.wiring.inputs["market"], self.partitions)
         while not stop and (limit is None or self.done < limit):
             self.metrics.beat = time.monotonic()
-            watch.turn(len(self.processors))
+            self._watch.turn(len(self.processors))
+            messages: list[Message] = []
             try:
                 messages = self._next_batch(limit)
                 began = time.monotonic()
                 committed = bool(messages) and self._transact(messages)
             except KafkaException as failure:
-                if failure.args[0].code() not in UNKNOWN_MEMBER:
+                if not failure.args[0].fatal() and failure.args[0].code() not in UNKNOWN_MEMBER:
                     raise
-                self._join_again()
+                self._begin_again(failure, producing=bool(messages))
                 continue
             if messages:
                 if committed:
@@ -297,7 +322,6 @@ class Service:
                 last = time.monotonic()
             elif idle_exit is not None and time.monotonic() - last > idle_exit:
                 break
-        watch.close()
         return self.done
 
     def _next_batch(self, limit: int | None) -> list[Message]:
@@ -343,14 +367,14 @@ class Service:
                 for key, value in processor.changes():
                     self._send(self.wiring.changelog, key, value, partition=partition)
             member = self._consumer.consumer_group_metadata()
-            _persist(lambda: producer.send_offsets_to_transaction(offsets, member, COMMIT_SECONDS))
-            _persist(lambda: producer.commit_transaction(COMMIT_SECONDS))
+            self._persist(lambda: producer.send_offsets_to_transaction(offsets, member, COMMIT_SECONDS))
+            self._persist(lambda: producer.commit_transaction(COMMIT_SECONDS))
         except KafkaException as failure:
-            if not failure.args[0].txn_requires_abort():
+            if failure.args[0].fatal() or not failure.args[0].txn_requires_abort():
                 raise
             self.metrics.transactions.labels("aborted").inc()
             log.warning("transaction aborted", error=failure.args[0].str())
-            _persist(lambda: producer.abort_transaction(COMMIT_SECONDS))
+            self._persist(lambda: producer.abort_transaction(COMMIT_SECONDS))
             self._roll_back()
             return False
         self.metrics.transactions.labels("committed").inc()
@@ -398,6 +422,19 @@ class Service:
             self._send(self.wiring.dead_letters, message.key(), message.value(), headers=headers)
         return [output.value for output in result.outputs] if self.watch is not None else []
 
+    def _persist(self, call: Callable[[], None]) -> None:
+        """Call again while the broker cannot answer; what was asked for stands, so asking twice does no harm."""
+        deadline = time.monotonic() + OUTAGE_SECONDS
+        while True:
+            self.metrics.beat = time.monotonic()
+            try:
+                return call()
+            except KafkaException as failure:
+                if not failure.args[0].retriable() or time.monotonic() > deadline:
+                    raise
+                log.warning("waiting for the broker", error=failure.args[0].str())
+                time.sleep(0.1)
+
     def _send(
         self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1, headers: Any = None
     ) -> None:
@@ -428,8 +465,9 @@ class Service:
         )  # fmt: skip
 
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        deadline = time.monotonic() + COMMIT_SECONDS
+        deadline = time.monotonic() + OUTAGE_SECONDS
         while True:
+            self.metrics.beat = time.monotonic()
             try:
                 found = self._consumer.committed(partitions, BROKER_SECONDS)
             except KafkaException:
@@ -466,7 +504,8 @@ class Service:
     def _restore(self, partition: int) -> None:
         """Give a partition a fresh processor with its committed state."""
         processor = self.make()
-        processor.restore(read_changelog(self.settings, self.wiring.changelog, partition))
+        entries = read_changelog(self.settings, self.wiring.changelog, partition, OUTAGE_SECONDS)
+        processor.restore([(key, value) for key, value in entries if not key.startswith(OWNER)])
         self.processors[partition] = processor
 
     def _note_error(self, error: KafkaError) -> None:
@@ -482,65 +521,3 @@ class Service:
             if topic == self.wiring.inputs["market"]:
                 _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
                 self.metrics.lag.labels(partition).set(max(high - offset - 1, 0))
-
-
-def _persist(call: Callable[[], None]) -> None:
-    """Call again while the broker cannot answer; what has been asked for stands, so asking twice does no harm."""
-    deadline = time.monotonic() + OUTAGE_SECONDS
-    while True:
-        try:
-            return call()
-        except KafkaException as failure:
-            if not failure.args[0].retriable() or time.monotonic() > deadline:
-                raise
-            log.warning("waiting for the broker", error=failure.args[0].str())
-            time.sleep(0.1)
-
-
-def read_changelog(settings: Settings, topic: str, partition: int) -> list[tuple[bytes, bytes]]:
-    """Return the latest committed entry of every key of one changelog partition, deleted keys left out."""
-    consumer = clients.consumer(
-        settings,
-        {
-            "group.id": "venuewise-restore",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-        },
-        preferred={"fetch.wait.max.ms": 5},
-    )
-    entries: dict[bytes, bytes] = {}
-    deadline = time.monotonic() + COMMIT_SECONDS
-    try:
-        consumer.assign([TopicPartition(topic, partition, 0)])
-        while True:
-            for message in consumer.consume(10_000, 0.05):
-                error = message.error()
-                if error is not None:
-                    if error.code() == error._PARTITION_EOF:
-                        return list(entries.items())
-                    if not error.retriable():
-                        raise KafkaException(error)
-                    continue
-                deadline = time.monotonic() + COMMIT_SECONDS
-                key, value = message.key(), message.value()
-                if key is not None and value is not None:
-                    entries.pop(key, None)
-                    entries[key] = value
-                elif key is not None:
-                    entries.pop(key, None)
-            if time.monotonic() > deadline:
-                raise ConfigError(f"topic {topic} cannot be read back: no answer from the broker")
-    finally:
-        consumer.close()
-
-
-def _explain(failure: KafkaException) -> VenuewiseError:
-    error = failure.args[0]
-    if error.fatal() or error.code() in (
-        error._FENCED,
-        error.FENCED_INSTANCE_ID,
-        error.INVALID_PRODUCER_EPOCH,
-    ):
-        return FencedError(f"another instance has taken over: {error.str()}")
-    return ConfigError(f"Kafka: {error.str()}")

@@ -118,6 +118,8 @@ class View(NamedTuple):
 
     Attributes
     ----------
+    taken : ndarray of int64, shape (V, depth)
+        Zeros: a what-if takes nothing from the book, and has nothing on its way.
     price, size : ndarray of int64, shape (V, depth)
     near : ndarray of int64
         Which venues show anything: the first k entries, as in all that follow.
@@ -127,6 +129,7 @@ class View(NamedTuple):
         What is sent to them.
     """
 
+    taken: Int64
     price: Int64
     size: Int64
     near: Int64
@@ -143,6 +146,7 @@ class View(NamedTuple):
 def new_view(venues: int, depth: int) -> View:
     """Return the arrays of a view, not filled."""
     return View(
+        np.zeros((venues, depth), np.int64),
         np.empty((venues, depth), np.int64), np.empty((venues, depth), np.int64), np.empty(venues, np.int64),
         np.empty((venues, depth), np.int64), np.empty((venues, depth), np.int64),
         np.empty((venues, depth), np.float64), np.empty(venues, np.float64), np.empty(venues, np.float64),
@@ -168,10 +172,9 @@ def look(
     at, symbol, now = row - first, rows.symbol[row], rows.ts[row]
     row_of[symbol, rows.venue[row]] = row
     book = row_of[symbol]
-    nothing = np.zeros((venues, depth), np.int64)
     take, far = view_quotes(
-        rows.take_px, rows.take_sz, rows.far_px, rows.ts, book, nothing, nothing[:, 0], 1.0, now, plan.max_age,
-        plan.sign, view.price, view.size,
+        rows.take_px, rows.take_sz, rows.far_px, rows.ts, book, view.taken, view.taken[:, 0], 1.0, now,
+        plan.max_age, plan.sign, view.price, view.size,
     )  # fmt: skip
     k = 0
     for venue in range(venues):

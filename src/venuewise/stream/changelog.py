@@ -40,11 +40,10 @@ def read_changelog(
                     continue
                 deadline = time.monotonic() + patience
                 key, value = message.key(), message.value()
-                if key is not None and value is not None:
+                if key is not None:
                     entries.pop(key, None)
-                    entries[key] = value
-                elif key is not None:
-                    entries.pop(key, None)
+                    if value is not None:
+                        entries[key] = value
             if time.monotonic() > deadline:
                 raise ConfigError(f"topic {topic} cannot be read back: no answer from the broker")
     finally:

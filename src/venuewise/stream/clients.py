@@ -51,9 +51,8 @@ def _client(
     """
     properties = settings.client({"error_cb": quiet, **needed}, preferred=preferred)
     if properties["log_level"] == 0:
-        options["logger"] = (
-            _NOWHERE  # at this level librdkafka still writes its fatal errors, which are raised, too
-        )
+        # At this level librdkafka still writes its fatal errors, which are raised, too.
+        options["logger"] = _NOWHERE
     try:
         return kind(properties, **options)
     except KafkaException as failure:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.table import Table, interleaved
-from venuewise.data.generate import generate
+from venuewise.synthetic.generate import generate
 
 
 def run() -> Table:

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.table import Table
-from venuewise.data.generate import generate
 from venuewise.data.reader import read
-from venuewise.stream import broker
-from venuewise.stream.settings import load
-from venuewise.stream.topics import ensure_topic
+from venuewise.kafka import broker
+from venuewise.kafka.settings import load
+from venuewise.kafka.topics import ensure_topic
+from venuewise.synthetic.generate import generate
 
 REAL_FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "aapl_xnas_20241021_mbp10.csv"
 PACED_SECONDS = 20.0

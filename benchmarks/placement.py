@@ -13,9 +13,9 @@ import numpy.typing as npt
 from scipy import optimize, sparse
 
 from benchmarks.table import Table, interleaved
-from venuewise.model.placement import BOX_WORK, MAX_BOXES
-from venuewise.model.placement_solver import solve_placement
-from venuewise.model.robbins_monro import take_steps
+from venuewise.placement.placement import BOX_WORK, MAX_BOXES
+from venuewise.placement.robbins_monro import take_steps
+from venuewise.placement.solver import solve_placement
 
 Float64 = npt.NDArray[np.float64]
 

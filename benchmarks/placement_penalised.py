@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.placement import PRICES, Float64, H, Solver, instance, milliseconds
 from benchmarks.table import Table, interleaved
-from venuewise.model.branch_and_bound import improve
+from venuewise.placement.branch_and_bound import improve
 
 SIZES = ((1, 2, 5, 10, 16), (100, 200, 1000, 10_000)), ((2, 3, 5), (200, 1000, 10_000))
 """K and N of the uneven instances, and of those of Table 1."""

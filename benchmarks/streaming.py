@@ -29,17 +29,17 @@ from quixstreams import Application
 import venuewise as vw
 from benchmarks.table import Table
 from venuewise.data.events import Events
+from venuewise.kafka import broker
+from venuewise.kafka.metrics import Metrics
+from venuewise.kafka.processing import Incoming, Outgoing, Processed, Processor
+from venuewise.kafka.service import Service, Wiring, calm_collector
+from venuewise.kafka.settings import Settings, load
+from venuewise.kafka.stopping import StopRequest
+from venuewise.kafka.topics import ensure_topic
 from venuewise.market.venues import load_venues
-from venuewise.stream import broker
-from venuewise.stream.books import Decisions
-from venuewise.stream.codec import MARKET_HEADERS, Decoder, encode
-from venuewise.stream.metrics import Metrics
-from venuewise.stream.processing import Incoming, Outgoing, Processed, Processor
-from venuewise.stream.service import Service, Wiring, calm_collector
-from venuewise.stream.settings import Settings, load
-from venuewise.stream.stopping import StopRequest
-from venuewise.stream.topics import ensure_topic
-from venuewise.stream.whatif import WhatIf, WhatIfSettings
+from venuewise.messages.market import MARKET_HEADERS, Decoder, encode
+from venuewise.routing.whatif import WhatIf, WhatIfSettings
+from venuewise.routing.whatif_books import Decisions
 
 MESSAGES: Final = 150_000
 SCALE_MESSAGES: Final = 300_000

@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks.streaming import Bench, fill, in_turn, name
 from benchmarks.table import Table
-from venuewise.stream import broker
+from venuewise.kafka import broker
 
 MESSAGES: Final = 150_000
 QUIX_MESSAGES: Final = 60_000

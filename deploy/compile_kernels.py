@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 
 import venuewise as vw
+from venuewise.kafka.processing import Incoming
 from venuewise.market.venues import load_venues
-from venuewise.stream.codec import encode
-from venuewise.stream.processing import Incoming
-from venuewise.stream.whatif import WhatIf, WhatIfSettings
+from venuewise.messages.market import encode
+from venuewise.routing.whatif import WhatIf, WhatIfSettings
 
 ROWS = 100
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 import venuewise as vw
-from venuewise.model.outflow_fit import Family
+from venuewise.placement.outflow_laws import Family
 
 Float64 = npt.NDArray[np.float64]
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from examples.table1 import COSTS, QUEUE
-from venuewise.model.placement import Placement, place
+from venuewise.placement.placement import Placement, place
 
 Float64 = npt.NDArray[np.float64]
 

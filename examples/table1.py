@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from venuewise.model.placement import Placement, place, placement_cost
-from venuewise.model.placement_model import CommonFactorOutflow, Overfill
+from venuewise.placement.placement import Placement, place, placement_cost
+from venuewise.placement.problem import CommonFactorOutflow, Overfill
 
 COSTS: Final[dict[str, Any]] = {
     "half_spread": 0.02, "taker_fee": 0.003, "rebate": 0.002, "theta": 0.0005,

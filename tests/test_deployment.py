@@ -35,15 +35,15 @@ from tests.deployments import (
     parse,
     variables,
 )
+from venuewise.kafka import broker
+from venuewise.kafka.metrics import Metrics
+from venuewise.kafka.runtimes import DOCKER_IMAGE
+from venuewise.kafka.service import COMMIT_SECONDS
+from venuewise.kafka.settings import Settings, load
+from venuewise.kafka.view import Record, cells
 from venuewise.market.venues import load_venues
-from venuewise.stream import broker
-from venuewise.stream.codec import DECISION_SCHEMA
-from venuewise.stream.metrics import Metrics
-from venuewise.stream.runtimes import DOCKER_IMAGE
-from venuewise.stream.service import COMMIT_SECONDS
-from venuewise.stream.settings import Settings, load
-from venuewise.stream.view import Record, cells
-from venuewise.stream.whatif import WhatIf, WhatIfSettings
+from venuewise.messages.market import DECISION_SCHEMA
+from venuewise.routing.whatif import WhatIf, WhatIfSettings
 
 SETTINGS = {name.upper() for name in Settings.model_fields} | {"PRESET", "VENUEWISE_CONFIG"}
 OF_THE_SYSTEM = {"PATH", "PYTHONUNBUFFERED", "MALLOC_ARENA_MAX"}

@@ -25,7 +25,7 @@ from tests.deployments import (
     image_environment,
     instructions,
 )
-from venuewise.stream.metrics import Metrics
+from venuewise.kafka.metrics import Metrics
 
 
 def test_the_dockerfile_keeps_to_good_practice() -> None:

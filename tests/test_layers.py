@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    "data", "market", "model", "strategies", "simulation", "research", "report", "stream", "backtesting", "cli",
+    "data", "synthetic", "market", "allocation", "placement", "outflow", "strategies", "simulation", "research",
+    "report", "messages", "kafka", "routing", "backtesting", "cli",
 )  # fmt: skip
 SOURCE = Path(__file__).parents[1] / "src" / "venuewise"
 

@@ -14,30 +14,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from venuewise._version import __version__
+
 if TYPE_CHECKING:
+    from venuewise.allocation.allocation import Allocation, Allocations, allocate, allocate_many
+    from venuewise.allocation.cost import CostModel
     from venuewise.backtesting import backtest
     from venuewise.data.events import Events
-    from venuewise.data.generate import generate
     from venuewise.data.quality import Quality, inspect
     from venuewise.data.reader import read
     from venuewise.errors import AccountingError, ConfigError, DataError, VenuewiseError
     from venuewise.market.book import Book, Quotes
     from venuewise.market.venues import Venue, VenueTable, load_venues
-    from venuewise.model.allocation import Allocation, Allocations, allocate, allocate_many
-    from venuewise.model.cost import CostModel
-    from venuewise.model.markout import adverse_selection
-    from venuewise.model.outflow import OutflowSample, estimate_outflow, queues_at
-    from venuewise.model.outflow_fit import OutflowFit, fit_outflow
-    from venuewise.model.placement import Placement, place, placement_cost
-    from venuewise.model.placement_model import CommonFactorOutflow, placement_model
-    from venuewise.model.robbins_monro import RobbinsMonro
+    from venuewise.outflow.estimate import OutflowSample, estimate_outflow, queues_at
+    from venuewise.outflow.markout import adverse_selection
+    from venuewise.placement.outflow_laws import OutflowFit, fit_outflow
+    from venuewise.placement.placement import Placement, place, placement_cost
+    from venuewise.placement.problem import CommonFactorOutflow, placement_model
+    from venuewise.placement.robbins_monro import RobbinsMonro
     from venuewise.report.result import BacktestResult
     from venuewise.research.grid import Grid
     from venuewise.simulation.state import Frictions
     from venuewise.strategies.base import ChildOrder, ParentOrder, Strategy
     from venuewise.strategies.builtin import BestAsk, Static, Twap, Vwap
-
-__version__ = "0.1.0"
+    from venuewise.synthetic.generate import generate
 
 __all__ = [
     "AccountingError",
@@ -86,27 +86,27 @@ __all__ = [
 ]
 
 _HOMES = {
+    "allocation.allocation": ("Allocation", "Allocations", "allocate", "allocate_many"),
+    "allocation.cost": ("CostModel",),
     "backtesting": ("backtest",),
     "data.events": ("Events",),
-    "data.generate": ("generate",),
     "data.quality": ("Quality", "inspect"),
     "data.reader": ("read",),
     "errors": ("AccountingError", "ConfigError", "DataError", "VenuewiseError"),
     "market.book": ("Book", "Quotes"),
     "market.venues": ("Venue", "VenueTable", "load_venues"),
-    "model.allocation": ("Allocation", "Allocations", "allocate", "allocate_many"),
-    "model.cost": ("CostModel",),
-    "model.markout": ("adverse_selection",),
-    "model.outflow": ("OutflowSample", "estimate_outflow", "queues_at"),
-    "model.outflow_fit": ("OutflowFit", "fit_outflow"),
-    "model.placement": ("Placement", "place", "placement_cost"),
-    "model.placement_model": ("CommonFactorOutflow", "placement_model"),
-    "model.robbins_monro": ("RobbinsMonro",),
+    "outflow.estimate": ("OutflowSample", "estimate_outflow", "queues_at"),
+    "outflow.markout": ("adverse_selection",),
+    "placement.outflow_laws": ("OutflowFit", "fit_outflow"),
+    "placement.placement": ("Placement", "place", "placement_cost"),
+    "placement.problem": ("CommonFactorOutflow", "placement_model"),
+    "placement.robbins_monro": ("RobbinsMonro",),
     "report.result": ("BacktestResult",),
     "research.grid": ("Grid",),
     "simulation.state": ("Frictions",),
     "strategies.base": ("ChildOrder", "ParentOrder", "Strategy"),
     "strategies.builtin": ("BestAsk", "Static", "Twap", "Vwap"),
+    "synthetic.generate": ("generate",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from venuewise.data.events import Events
 from venuewise.data.reader import in_window, read
-from venuewise.data.widen import widen
 from venuewise.data.window import parse_window
 from venuewise.errors import ConfigError
 from venuewise.market.book import Side
@@ -23,6 +22,7 @@ from venuewise.research.grid import Grid
 from venuewise.research.schedule import Schedule
 from venuewise.simulation.state import Frictions
 from venuewise.strategies import Strategy
+from venuewise.synthetic.widen import widen
 
 TOPIC: Final = "kafka://"
 """Before the name of a topic that is read instead of a file."""
@@ -163,8 +163,8 @@ def backtest(
 def _topic(topic: str, window: str | tuple[str, str] | None) -> Events:
     """Read what a topic holds; the broker is that of the settings (KAFKA_BOOTSTRAP_SERVERS)."""
     try:
-        from venuewise.stream.settings import load
-        from venuewise.stream.source import read_topic
+        from venuewise.kafka.settings import load
+        from venuewise.kafka.source import read_topic
     except ImportError as error:
         raise ConfigError(
             f"reading a topic needs {error.name}, which is not installed: pip install 'venuewise[kafka]'"

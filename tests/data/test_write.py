@@ -14,9 +14,9 @@ import pytest
 import zstandard
 
 from venuewise.data.events import UNDEFINED_PRICE, Events
-from venuewise.data.generate import generate
 from venuewise.data.write import write_events
 from venuewise.errors import ConfigError
+from venuewise.synthetic.generate import generate
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from venuewise import __version__
+from venuewise._version import __version__
 from venuewise.errors import ConfigError
 
 app = typer.Typer(

@@ -46,7 +46,7 @@ def demo_result(
 ) -> BacktestResult:
     """Return the backtest of the demo: ten minutes of five synthetic venues, 54 parent orders out of sample."""
     from venuewise.backtesting import backtest as run
-    from venuewise.data.generate import generate
+    from venuewise.synthetic.generate import generate
 
     return run(
         generate(venues=5, symbols=["AAPL"], duration="10m", seed=seed),

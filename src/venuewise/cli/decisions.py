@@ -17,7 +17,7 @@ def allocate(
     file: Annotated[Path | None, typer.Argument(help="Book as JSON; without it, read from stdin.")] = None,
 ) -> None:
     """Split one order over the quotes of a book, and print the decision as JSON."""
-    from venuewise.decisions import decide, decode_request
+    from venuewise.allocation.request import decide, decode_request
 
     try:
         text = sys.stdin.buffer.read() if file is None else file.read_bytes()

@@ -18,8 +18,8 @@ from venuewise.cli.app import app, print_json, progress_bar
 from venuewise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from venuewise.stream.broker import BrokerState
-    from venuewise.stream.settings import Settings
+    from venuewise.kafka.broker import BrokerState
+    from venuewise.kafka.settings import Settings
 
 MAX_PARTITIONS = 1000
 
@@ -90,7 +90,7 @@ def load_settings(
     config: Path | None, preset: str | None, *, print_config: bool = False, **flags: object
 ) -> Settings:
     """Load the settings of a service; with `print_config` print them and end the command."""
-    from venuewise.stream.settings import load
+    from venuewise.kafka.settings import load
 
     settings = load(file=config, preset=preset, flags=flags)
     if print_config:
@@ -126,7 +126,7 @@ def broker_up(
 ) -> None:
     """Start the broker, wait until it serves clients, and print where it is."""
     need_kafka()
-    from venuewise.stream import broker
+    from venuewise.kafka import broker
 
     where = directory or broker.default_directory()
     _print_broker(broker.up(where, port=port, heap_mb=heap, runtime=runtime.value, timeout=timeout), where)
@@ -136,7 +136,7 @@ def broker_up(
 def broker_status(directory: BrokerDirectory = None) -> None:
     """Print whether the broker runs, and where."""
     need_kafka()
-    from venuewise.stream import broker
+    from venuewise.kafka import broker
 
     where = directory or broker.default_directory()
     _print_broker(broker.status(where), where)
@@ -149,7 +149,7 @@ def broker_down(
 ) -> None:
     """Stop the broker cleanly; its data stay for the next start."""
     need_kafka()
-    from venuewise.stream import broker
+    from venuewise.kafka import broker
 
     where = directory or broker.default_directory()
     stopped = broker.down(where, wipe=wipe)
@@ -204,8 +204,8 @@ def produce(
         config, preset, print_config=print_config, topic=topic, window=window, kafka_bootstrap_servers=servers
     )
     from venuewise.data.reader import read
-    from venuewise.stream import replay, topics
-    from venuewise.stream.stopping import stop_on_signals
+    from venuewise.kafka import replay, topics
+    from venuewise.kafka.stopping import stop_on_signals
 
     paths = files or [Path(settings.csv_file)]
     events = read(paths, window=settings.window, levels=levels)
@@ -280,9 +280,9 @@ def view(
         if not (name and equals):
             raise ConfigError(f"--filter: found {text!r}; expected name=value, such as symbol=AAPL")
         wanted[name] = value
+    from venuewise.kafka import view as viewing
+    from venuewise.kafka.stopping import stop_on_signals
     from venuewise.market.venues import load_venues
-    from venuewise.stream import view as viewing
-    from venuewise.stream.stopping import stop_on_signals
 
     table = load_venues().venues
     names = {publisher: known.name for known in table for publisher in known.publisher_ids}

@@ -39,8 +39,8 @@ def generate(
     delay_scale: Annotated[float, typer.Option(help="Multiplies the venues' delays.")] = 1.0,
 ) -> None:
     """Write a synthetic multi-venue market to a file and print what it holds as JSON."""
-    from venuewise.data.generate import generate as generate_events
     from venuewise.data.write import output_suffix
+    from venuewise.synthetic.generate import generate as generate_events
 
     output_suffix(out)  # refuse a bad name before the work
     prices = None if price is None else _numbers("--price", price, float)

@@ -18,10 +18,10 @@ from venuewise.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from venuewise.kafka.settings import Settings
+    from venuewise.routing.parents import Parents
+    from venuewise.routing.venue_sim import VenueSim
     from venuewise.simulation.state import Frictions
-    from venuewise.stream.parents import Parents
-    from venuewise.stream.settings import Settings
-    from venuewise.stream.venue_sim import VenueSim
 
 ORDERS_GROUP = "venuewise-orders"
 VENUES_GROUP = "venuewise-venues"
@@ -34,7 +34,7 @@ def group_of(settings: Settings, default: str) -> str:
 
 def serve_orders(settings: Settings, *, show: bool, limit: int | None, idle_exit: float | None) -> None:
     """Work the parent orders of a topic, exactly once."""
-    from venuewise.stream.service import Wiring
+    from venuewise.kafka.service import Wiring
 
     group = group_of(settings, ORDERS_GROUP)
     wiring = Wiring(
@@ -94,7 +94,7 @@ def venue_sim(
         adverse_left=adverse_left, refill=refill, seed=seed, fees=fees, group=group, instance=instance,
         metrics_port=metrics_port, kafka_bootstrap_servers=servers,
     )  # fmt: skip
-    from venuewise.stream.service import Wiring
+    from venuewise.kafka.service import Wiring
 
     group = group_of(settings, VENUES_GROUP)
     wiring = Wiring(
@@ -117,7 +117,7 @@ def orders_over_files(
     """Run router and venues in lock step over files: reports, child orders and fills on stdout, by lines."""
     from venuewise.data.reader import read
     from venuewise.report.files import whole_file
-    from venuewise.stream.closed_loop import ClosedLoop
+    from venuewise.routing.closed_loop import ClosedLoop
 
     if requests is None:
         raise ConfigError("--orders with --from: expected --orders-file, the requests to work")
@@ -149,10 +149,10 @@ def orders_over_files(
 
 def _rehearse(settings: Settings) -> None:
     """Play a moment of made-up market through router and venues, so that kernels are loaded before the first order."""
-    from venuewise.data.generate import generate
-    from venuewise.stream.closed_loop import ClosedLoop
-    from venuewise.stream.order_messages import NewOrder, encode
-    from venuewise.stream.order_strategies import BUILT_IN
+    from venuewise.messages.orders import NewOrder, encode
+    from venuewise.routing.closed_loop import ClosedLoop
+    from venuewise.routing.strategy_names import BUILT_IN
+    from venuewise.synthetic.generate import generate
 
     events = generate(venues=2, symbols=["REHEARSAL"], duration="50ms", seed=1)
     loop = ClosedLoop(_routers(settings)(), _venues(settings)())
@@ -164,8 +164,8 @@ def _rehearse(settings: Settings) -> None:
 
 def _routers(settings: Settings) -> Callable[[], Parents]:
     from venuewise.market.venues import load_venues
-    from venuewise.stream.order_strategies import StrategyBook, load_strategy
-    from venuewise.stream.parents import Parents, ParentsSettings
+    from venuewise.routing.parents import Parents, ParentsSettings
+    from venuewise.routing.strategy_names import StrategyBook, load_strategy
 
     penalties = {name: getattr(settings, name) for name in ("lambda_over", "lambda_under", "theta_queue")}
     own = None if settings.strategy is None else load_strategy(settings.strategy)
@@ -190,7 +190,7 @@ def _frictions(settings: Settings) -> Frictions:
 
 def _venues(settings: Settings) -> Callable[[], VenueSim]:
     from venuewise.market.venues import load_venues
-    from venuewise.stream.venue_sim import VenueSim
+    from venuewise.routing.venue_sim import VenueSim
 
     frictions, table, seed = _frictions(settings), load_venues(settings.fees), settings.seed
     return lambda: VenueSim(frictions, table, seed)

@@ -19,7 +19,7 @@ def place(
     ] = "-",
 ) -> None:
     """Split an order into market and limit orders and print the decision with its certificate as JSON."""
-    from venuewise.placement_request import decide_placement, decode_placement
+    from venuewise.outflow.placement_request import decide_placement, decode_placement
 
     if request == "-":
         text = sys.stdin.buffer.read()

@@ -24,8 +24,8 @@ from venuewise.cli.serving import serve
 from venuewise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from venuewise.stream.settings import Settings
-    from venuewise.stream.whatif import WhatIf
+    from venuewise.kafka.settings import Settings
+    from venuewise.routing.whatif import WhatIf
 
 FILE_BATCH = 5_000
 
@@ -116,7 +116,7 @@ def route(
     if from_file:
         _over_files(settings, from_file, None if out in (None, "-") else Path(str(out)), limit)
         return 0
-    from venuewise.stream.service import Wiring
+    from venuewise.kafka.service import Wiring
 
     wiring = Wiring(
         inputs={"market": settings.topic},
@@ -133,8 +133,8 @@ def route(
 
 def _what_if(settings: Settings) -> WhatIf:
     from venuewise.market.venues import load_venues
-    from venuewise.stream.order_strategies import StrategyBook, load_strategy
-    from venuewise.stream.whatif import WhatIf, WhatIfSettings
+    from venuewise.routing.strategy_names import StrategyBook, load_strategy
+    from venuewise.routing.whatif import WhatIf, WhatIfSettings
 
     greedy = settings.greedy_l2
     strategy = None

@@ -11,9 +11,9 @@ from venuewise.cli.live import log_to_stderr
 from venuewise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from venuewise.stream.processing import Processor
-    from venuewise.stream.service import Wiring
-    from venuewise.stream.settings import Settings
+    from venuewise.kafka.processing import Processor
+    from venuewise.kafka.service import Wiring
+    from venuewise.kafka.settings import Settings
 
 
 def _check_topics(wiring: Wiring) -> None:
@@ -44,9 +44,9 @@ def serve(
     idle_exit: float | None,
 ) -> None:
     """Run a service until it is asked to stop, then say how many messages of `what` it processed."""
-    from venuewise.stream.metrics import Metrics
-    from venuewise.stream.service import Service, calm_collector
-    from venuewise.stream.stopping import stop_on_signals
+    from venuewise.kafka.metrics import Metrics
+    from venuewise.kafka.service import Service, calm_collector
+    from venuewise.kafka.stopping import stop_on_signals
 
     _check_topics(wiring)
     log_to_stderr()

@@ -1,4 +1,4 @@
-"""Market data: readers, windows, quality counts, the synthetic market."""
+"""Market data: readers, writer, windows, quality counts."""
 
 from venuewise.data.events import Events
 from venuewise.data.reader import read

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import msgspec
 import numpy as np
 
-from venuewise import __version__
+from venuewise._version import __version__
 from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE
 from venuewise.data.reader import iso
 from venuewise.market.venues import Venue

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from venuewise._jit import kernel
+from venuewise.allocation.kernels import EXACT_FILL, GREEDY_FREE, allocate_kernel, scratch
 from venuewise.data.events import PRICE_SCALE, Int64
-from venuewise.model.allocation_kernels import EXACT_FILL, GREEDY_FREE, allocate_kernel, scratch
 
 Float64 = npt.NDArray[np.float64]
 
@@ -145,7 +145,7 @@ def split_by_model(
     limit: Int64,
     room: Room,
 ) -> None:
-    """Send the marketable part of the static model's optimum (see `venuewise.model.allocation`).
+    """Send the marketable part of the static model's optimum (see `venuewise.allocation.allocation`).
 
     `parameters` are lambda_over, lambda_under, theta_queue in dollars a share, and whether every share has to
     go somewhere. Where not, resting is left out of the problem: a marketable order earns no rebate.

@@ -1,0 +1,1 @@
+"""The static model: how a parent order is split over displayed quotes, exactly."""

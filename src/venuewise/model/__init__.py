@@ -1,1 +1,0 @@
-"""The mathematics: pure functions on arrays, no I/O."""

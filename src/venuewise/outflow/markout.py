@@ -1,0 +1,87 @@
+"""Adverse selection of resting orders: how the market moves after it has filled them.
+
+A buy order that rests is filled by sellers, and sellers are sometimes right: the mid falls after the fill. The
+average fall over a delay, in dollars per share, comes off the rebate in the placement model (`adverse_selection`
+of `place`). It is measured on all trades at which an order resting at that venue was filled, weighted by size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from venuewise._jit import kernel
+from venuewise.data.durations import parse_duration
+from venuewise.data.events import ACTION_TRADE, PRICE_SCALE, SIDE_ASK, SIDE_BID, UNDEFINED_PRICE, Events
+from venuewise.outflow.estimate import one_symbol
+from venuewise.placement.problem import Side
+
+Float64 = npt.NDArray[np.float64]
+Int16 = npt.NDArray[np.int16]
+Int64 = npt.NDArray[np.int64]
+
+
+@kernel
+def consolidated_mid(venue: Int16, venues: int, best_bid: Int64, best_ask: Int64, mid: Float64) -> None:
+    """Write the mid of the best bid and the best ask of all venues after each row, NaN while a side is empty."""
+    bids = np.full(venues, -1, np.int64)
+    asks = np.full(venues, UNDEFINED_PRICE, np.int64)
+    for row in range(venue.size):
+        k = venue[row]
+        bids[k] = best_bid[row] if best_bid[row] != UNDEFINED_PRICE else -1
+        asks[k] = best_ask[row]
+        bid, ask = bids.max(), asks.min()
+        mid[row] = 0.5 * (bid + ask) if bid >= 0 and ask != UNDEFINED_PRICE else np.nan
+
+
+def adverse_selection(
+    events: Events, *, delay: str | float = "1s", side: Side = "buy", symbol: str | None = None
+) -> Float64:
+    """Measure what fills of resting orders lose to the move of the mid after them.
+
+    Parameters
+    ----------
+    events : Events
+        Market data of one symbol, or with `symbol` given; the past only, if a decision is to rest on it.
+    delay : str or float, default "1s"
+        How long after the trade the mid is looked at again, as text with units or in seconds.
+    side : {"buy", "sell"}
+        Side of the resting order: a buy is filled by sellers and loses when the mid falls.
+    symbol : str, optional
+        Which symbol, where the data hold several.
+
+    Returns
+    -------
+    ndarray, shape (K,)
+        Dollars per share by venue, size-weighted; negative where the market moved in our favour, NaN where a
+        venue has no trade of that kind with a mid before it and `delay` after it.
+
+    Raises
+    ------
+    ConfigError
+        If the data hold several symbols and none is chosen.
+
+    Examples
+    --------
+    >>> import venuewise as vw
+    >>> events = vw.generate(venues=2, duration="20s", seed=7)
+    >>> vw.adverse_selection(events, delay="500ms").shape
+    (2,)
+    """
+    events = one_symbol(events, symbol)
+    wait = parse_duration(delay)
+    mid = np.empty(len(events))
+    venues = len(events.publishers)
+    consolidated_mid(events.venue, venues, events.bid_px[:, 0].copy(), events.ask_px[:, 0].copy(), mid)
+    aggressor = SIDE_ASK if side == "buy" else SIDE_BID
+    filled = np.flatnonzero((events.action == ACTION_TRADE) & (events.side == aggressor))
+    if len(events):
+        filled = filled[events.ts[filled] + wait <= events.ts[-1]]
+    later = np.searchsorted(events.ts, events.ts[filled] + wait, side="right") - 1
+    lost = (mid[filled] - mid[later]) / PRICE_SCALE * (1.0 if side == "buy" else -1.0)
+    known = np.isfinite(lost)
+    filled, lost = filled[known], lost[known]
+    shares = events.size[filled].astype(np.float64)
+    traded = np.bincount(events.venue[filled], shares, venues)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.bincount(events.venue[filled], shares * lost, venues) / traded)

@@ -1,0 +1,161 @@
+"""Router and venues in lock step are the backtest, share for share; and no order loses count of its shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import venuewise as vw
+from tests.markets import random_events
+from tests.routing.orders import TABLE, request, router, run_loop, said, venues
+from venuewise.data.events import UNDEFINED_PRICE, Events
+from venuewise.kafka.processing import Outgoing
+from venuewise.market.venues import fees
+from venuewise.routing.closed_loop import ClosedLoop
+from venuewise.simulation.engine import Outcome, make_task, run
+from venuewise.simulation.state import (
+    FILL_FEES,
+    FILL_PRICE,
+    FILL_SHARES,
+    FILL_TS,
+    FILL_VENUE,
+    Frictions,
+    market_of,
+)
+from venuewise.strategies import BestAsk, Static, Strategy, Twap, Vwap
+
+STRATEGIES: dict[str, tuple[Strategy, dict[str, object]]] = {
+    "best_ask": (BestAsk(), {}),
+    "twap": (Twap(slice_seconds=0.05), {"slice_seconds": 0.05}),
+    "vwap": (Vwap(), {}),
+    "optimized": (Static(lambda_over=0.01, lambda_under=0.012, theta_queue=0.002), {"lambda_under": 0.012}),
+}
+
+
+def everybody_has_spoken(events: Events) -> int:
+    """Return the first row after which every venue has quoted, and both sides have been seen."""
+    seen: set[int] = set()
+    for row in range(len(events)):
+        seen.add(int(events.venue[row]))
+        shown = [np.any(px[: row + 1, 0] != UNDEFINED_PRICE) for px in (events.ask_px, events.bid_px)]
+        if len(seen) == len(events.publishers) and all(shown):
+            return row
+    return len(events) - 1
+
+
+def backtested(
+    events: Events, strategy: Strategy, side: str, quantity: int, start: int, end: int, depth: int,
+    frictions: Frictions, seed: int,
+) -> Outcome:  # fmt: skip
+    taker_fee, rebate = fees(TABLE.resolve(events.publishers))
+    market = market_of(events, side, taker_fee, rebate)
+    task = make_task(market, "buy" if side == "buy" else "sell", quantity, start, end)
+    return run(market, task, strategy, frictions.conditions(seed), depth)
+
+
+def blotter(events: Events, outcome: Outcome, swept: bool = True) -> Counter[tuple[int, ...]]:
+    """Return a backtest's fills; those of the sweep come last and may be left out."""
+    so_far = np.cumsum(outcome.fills[:, FILL_SHARES])
+    fills = outcome.fills if swept else outcome.fills[so_far <= outcome.filled - outcome.swept]
+    return Counter(
+        (int(f[FILL_TS]), events.publishers[f[FILL_VENUE]], int(f[FILL_PRICE]), int(f[FILL_SHARES]),
+         int(f[FILL_FEES]))
+        for f in fills
+    )  # fmt: skip
+
+
+def fills_of(outputs: list[Outgoing], without: Collection[str] = ()) -> Counter[tuple[int, ...]]:
+    return Counter(
+        (fill["ts"], fill["venue_id"], scaled(fill["price"]), fill["shares"], scaled(fill["fee"]))
+        for fill in said(outputs, "fills")
+        if fill["shares"] and fill["child"] not in without
+    )
+
+
+def scaled(dollars: float) -> int:
+    return round(dollars * 1e9)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 10_000),
+    name=st.sampled_from(sorted(STRATEGIES)),
+    side=st.sampled_from(["buy", "sell"]),
+    quantity=st.integers(1, 900),
+    depth=st.integers(1, 3),
+    share=st.sampled_from([1.0, 0.6]),
+    slippage=st.sampled_from([0.0, 3.0]),
+    adverse=st.sampled_from([0.0, 0.4]),
+    refill=st.sampled_from(["update", "added"]),
+    latency=st.sampled_from([0.0, 0.0, 1e-6, 1.0, 60.0]),
+    ends=st.sampled_from([-15, -1, None]),
+)
+def test_the_loop_is_the_backtest(
+    seed: int, name: str, side: str, quantity: int, depth: int, share: float, slippage: float, adverse: float,
+    refill: str, latency: float, ends: int | None,
+) -> None:  # fmt: skip
+    # With latency, an order ends here after the data: what is on its way at the end is cancelled in a backtest, and
+    # awaited in a live loop. And a backtest's sweep knows where adverse moves strike; a live one finds out.
+    events = random_events(seed)
+    strategy, params = STRATEGIES[name]
+    frictions: dict[str, Any] = {
+        "queue_priority": share, "slippage_bps": slippage, "adverse_probability": adverse, "refill": refill,
+        "latency_ms": latency,
+    }  # fmt: skip
+    start = int(events.ts[everybody_has_spoken(events)])
+    end = int(events.ts[-1]) + 10**9 if ends is None or latency else int(events.ts[ends])
+    if start >= end:
+        return
+    try:
+        expected = backtested(
+            events, strategy, side, quantity, start, end, depth, Frictions(**frictions), seed
+        )
+    except vw.ConfigError:  # nothing to trade with
+        return
+    loop = ClosedLoop(
+        router(depth=depth, queue_priority=share, refill=refill), venues(seed=seed, **frictions)
+    )  # fmt: skip
+    order = request(side=side, quantity=quantity, start=start, end=end, strategy=name, params=params)
+    outputs = run_loop(loop, events, order)
+    swept = {child["id"] for child in said(outputs, "children") if child["sweep"]}
+    assert fills_of(outputs, without=swept) == blotter(events, expected, swept=False)
+    if adverse and (swept or expected.swept):
+        return
+    assert fills_of(outputs) == blotter(events, expected)
+    last = said(outputs, "reports")[-1]
+    assert (last["filled"], last["open"], last["in_flight"]) == (expected.filled, expected.open, 0)
+    assert last["status"] == ("expired" if expected.open else "filled")
+    assert scaled(last["notional"]) == expected.notional
+    assert scaled(last["fees"]) == expected.fees
+    assert len(said(outputs, "decisions")) == len(events)
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_over_a_generated_file_the_loop_is_the_backtest(name: str, side: str, tmp_path: Path) -> None:
+    vw.generate(venues=5, duration="4s", seed=12).to_csv(tmp_path / "day.csv")
+    events = vw.read(tmp_path / "day.csv")  # venues in the order of their ids, as live
+    assert np.any(np.diff(events.ts) == 0)
+    strategy, params = STRATEGIES[name]
+    row = everybody_has_spoken(events)
+    start, end = int(events.ts[row]), int(events.ts[-100])
+    expected = backtested(events, strategy, side, 9_000, start, end, 1, Frictions(), 0)
+    order = request(
+        symbol=events.symbols[0],
+        side=side,
+        quantity=9_000,
+        start=start,
+        end=end,
+        strategy=name,
+        params=params,
+    )
+    outputs = run_loop(ClosedLoop(router(), venues()), events, order)
+    assert fills_of(outputs) == blotter(events, expected)
+    assert expected.filled > 5_000

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from venuewise.data.sessions import Span, sessions_of
 from venuewise.errors import ConfigError
 from venuewise.research.grid import Grid, Parameters, choose
-from venuewise.research.schedule import Schedule, Span, sessions_of, split_span, within
+from venuewise.research.schedule import Schedule, split_span, within
 
 SECOND = 10**9
 

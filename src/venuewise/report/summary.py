@@ -11,11 +11,11 @@ import numpy as np
 from venuewise._version import __version__
 from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE
 from venuewise.data.reader import iso
+from venuewise.data.sessions import Span
 from venuewise.market.venues import Venue
 from venuewise.research.bootstrap import block_bootstrap
 from venuewise.research.comparison import Comparison
 from venuewise.research.grid import Parameters
-from venuewise.research.schedule import Span
 from venuewise.simulation.engine import Outcome
 from venuewise.simulation.state import FILL_FEES, FILL_LEVEL, FILL_PRICE, FILL_SHARES, FILL_VENUE
 

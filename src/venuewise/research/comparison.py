@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from venuewise.data.events import Events
+from venuewise.data.sessions import Span, sessions_of
 from venuewise.errors import ConfigError, NoQuotesError
 from venuewise.market.book import Side, sign_of
 from venuewise.market.venues import Venue, VenueTable, fees
 from venuewise.research.grid import Grid, Parameters, Tuned, choose
-from venuewise.research.schedule import Schedule, Span, sessions_of, split_span, within
+from venuewise.research.schedule import Schedule, split_span, within
 from venuewise.simulation.engine import Outcome, Task, make_task, run
 from venuewise.simulation.state import NS_PER_MS, Conditions, Frictions, Market, market_of
 from venuewise.strategies import Static, Strategy, baselines

@@ -6,24 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from venuewise.data.durations import parse_duration
-from venuewise.data.events import NS_PER_SECOND, Int64
+from venuewise.data.events import NS_PER_SECOND
+from venuewise.data.sessions import Span
 from venuewise.errors import ConfigError
 
 SINGLE: Final = "first"
-SESSION_GAP: Final = 3600 * NS_PER_SECOND
-"""A silence of all venues longer than this (ns) ends a session; no parent order is held over it."""
 MOST_ORDERS: Final = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Times between which parent orders run, nanoseconds UTC, both ends included."""
-
-    begin: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +99,6 @@ def _duration(option: str, text: str) -> int:
         return parse_duration(text)
     except ConfigError as error:
         raise ConfigError(f"{option}: {error}") from None
-
-
-def sessions_of(ts: Int64) -> list[Span]:
-    """Cut the sorted times of all rows (ns) where nothing happens for over an hour.
-
-    A session of a single moment, such as the clear of all books at night, is none, unless there is no other.
-    """
-    breaks = np.flatnonzero(np.diff(ts) > SESSION_GAP)
-    firsts, lasts = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(ts) - 1]])
-    spans = [Span(int(ts[first]), int(ts[last])) for first, last in zip(firsts, lasts, strict=True)]
-    return [span for span in spans if span.begin < span.end] or spans
 
 
 def within(sessions: Sequence[Span], part: Span) -> list[Span]:

@@ -14,7 +14,6 @@ from tests.command import call
 from tests.markets import events_of
 from venuewise.data.events import Events
 from venuewise.errors import ConfigError
-from venuewise.report.files import write_whole
 from venuewise.report.summary import savings_bps, summarise
 from venuewise.simulation.state import FILL_SHARES
 
@@ -294,19 +293,6 @@ def test_several_symbols_need_a_choice() -> None:
     with pytest.raises(ConfigError, match="AAPL, MSFT"):
         vw.backtest(events, order_size=100)
     assert vw.backtest(events, order_size=100, symbol="MSFT").to_dict()["order"]["symbol"] == "MSFT"  # type: ignore[index]
-
-
-def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    folder = tmp_path / "new"
-    assert write_whole({folder / "a": b"{}", folder / "b": b"1"}) == (folder / "a", folder / "b")
-    assert sorted(p.name for p in folder.iterdir()) == ["a", "b"]
-    assert (folder / "a").read_bytes() == b"{}"
-    with pytest.raises(ConfigError, match="cannot be written"):
-        write_whole({folder / "a" / "file.json": b"{}"})
-    (folder / "directory").mkdir()
-    with pytest.raises(ConfigError, match="directory: cannot be written"):
-        write_whole({folder / "c": b"2", folder / "directory": b"3"})
-    assert sorted(p.name for p in folder.iterdir()) == ["a", "b", "directory"]
 
 
 def test_names_that_fonts_and_formulas_trip_over_are_drawn_as_they_are(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def complaint(source: Path | list[Path], **options: object) -> str:
 
 CELLS = [
     ("ask_px_00", "abc", "found 'abc'; expected a number"),
-    ("ask_px_00", "0", "found '0'; expected a price above 0"),
+    ("ask_px_00", "0", "found '0'; expected a price above 0 for the shares beside it"),
+    ("price", "0.00", "found '0.00'; expected a price above 0 for the shares beside it"),
     ("bid_px_00", "-222.81", "found '-222.81'; expected a price above 0"),
     ("ask_px_00", "nan", "found 'nan'; expected a number"),
     ("price", "inf", "found 'inf'; expected a number"),

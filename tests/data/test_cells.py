@@ -55,6 +55,12 @@ def test_a_fixed_point_price_is_taken_as_it_is_also_with_a_float_suffix(units: i
     assert price(f"{units}.0", fixed=True)[:2] == (_cells.OK, units)
 
 
+@pytest.mark.parametrize("shown", ["0", "0.00", "-0", "0e5", "0.00000000000"])
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_price_of_zero_is_left_to_the_row_to_judge(shown: str, fixed: bool) -> None:
+    assert price(shown, fixed) == (_cells.OK, 0, False)
+
+
 @pytest.mark.parametrize("shown", ["9223372036854775807", "9.223372036854776e+18", "9223372036854775807.0"])
 @pytest.mark.parametrize("fixed", [True, False])
 def test_the_sentinel_is_no_price_however_it_is_written(shown: str, fixed: bool) -> None:
@@ -64,7 +70,7 @@ def test_the_sentinel_is_no_price_however_it_is_written(shown: str, fixed: bool)
 @pytest.mark.parametrize(
     ("shown", "fixed", "code"),
     [
-        ("0", False, _cells.PRICE_NOT_POSITIVE),
+        ("-0.5", False, _cells.PRICE_NOT_POSITIVE),
         ("0.0000000001", False, _cells.PRICE_NOT_POSITIVE),
         ("-1.5", False, _cells.PRICE_NOT_POSITIVE),
         ("-222810000000", True, _cells.PRICE_NOT_POSITIVE),

@@ -152,6 +152,14 @@ def test_a_size_without_a_price_is_read_as_zero_and_noted(tmp_path: Path) -> Non
     assert "sizes without a price, read as 0: 1." in events.notes[0]
 
 
+def test_a_price_of_zero_without_shares_is_an_empty_level(tmp_path: Path) -> None:
+    path = tmp_path / "clear.dbn"
+    path.write_bytes(metadata("mbp-1") + record([(0, 0, 0, 0, 0, 0)], action="R", side="N", price=0, size=0))
+    events = vw.read(path)
+    assert events.price[0] == events.bid_px[0, 0] == events.ask_px[0, 0] == UNDEFINED
+    assert events.notes == ()
+
+
 def test_fewer_levels_are_read_when_fewer_are_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "day.dbn"
     path.write_bytes(metadata() + record([LEVEL] * 3 + [EMPTY] * 7))

@@ -36,6 +36,33 @@ def read_text(tmp_path: Path, content: str, name: str = "day.csv") -> Events:
     return vw.read(path)
 
 
+CLEAR: Row = {
+    "action": "R", "side": "N", "price": "0.00", "size": 0,
+    "bid_px_00": "0.00", "ask_px_00": "0.00", "bid_sz_00": 0, "ask_sz_00": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_clear_row_of_zeros_is_an_empty_book(tmp_path: Path, ending: str) -> None:
+    table = rows(3)
+    table[1] |= CLEAR
+    path = write(tmp_path / "day.csv", table)
+    if ending == "parquet":
+        pl.read_csv(path).write_parquet(tmp_path / "day.parquet")
+    events = vw.read(tmp_path / f"day.{ending}")
+    for prices in (events.price, events.bid_px[:, 0], events.ask_px[:, 0]):
+        assert (prices == UNDEFINED).tolist() == [False, True, False]
+    assert events.bid_sz[:, 0].tolist() == [421, 0, 421]
+    assert events.notes == ()
+
+
+def test_a_zero_in_a_file_of_fixed_point_prices_is_an_empty_level(tmp_path: Path) -> None:
+    table = rows(3, price=222_810_000_000, bid_px_00=222_810_000_000, ask_px_00=222_830_000_000)
+    table[0] |= CLEAR | {"price": 0, "bid_px_00": 0, "ask_px_00": 0}
+    events = vw.read(write(tmp_path / "day.csv", table))
+    assert events.ask_px[:, 0].tolist() == [UNDEFINED, 222_830_000_000, 222_830_000_000]
+
+
 def test_the_real_file_reads_as_plain_python_reads_it(real_data: Path) -> None:
     path = real_data / "aapl_xnas_20241021_mbp10.csv"
     events = vw.read(path, counts=True)

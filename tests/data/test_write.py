@@ -14,7 +14,6 @@ import pytest
 import zstandard
 
 from venuewise.data.events import UNDEFINED_PRICE, Events
-from venuewise.data.write import write_events
 from venuewise.errors import ConfigError
 from venuewise.synthetic.generate import generate
 
@@ -80,7 +79,7 @@ def test_flags_mark_the_last_row_of_each_event(events: Events, tmp_path: Path) -
 
 def test_compressed_files_hold_the_same_text(events: Events, tmp_path: Path) -> None:
     for ending in ("csv", "csv.gz", "csv.zst", "CSV.GZ"):
-        write_events(events, str(tmp_path / f"day.{ending}"))
+        events.to_csv(str(tmp_path / f"day.{ending}"))
     text = (tmp_path / "day.csv").read_bytes()
     assert gzip.decompress((tmp_path / "day.csv.gz").read_bytes()) == text
     assert gzip.decompress((tmp_path / "day.CSV.GZ").read_bytes()) == text
@@ -167,7 +166,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("full_disk")
 def test_a_file_appears_whole_or_not_at_all(events: Events, tmp_path: Path) -> None:
     (tmp_path / "day.csv").write_text("yesterday")
-    with pytest.raises(ConfigError, match=r"cannot write .*day\.csv: No space left on device"):
+    with pytest.raises(ConfigError, match=r"day\.csv: found No space left on device; expected"):
         events.to_csv(tmp_path / "day.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["day.csv"]
     assert (tmp_path / "day.csv").read_text() == "yesterday"
@@ -175,11 +174,18 @@ def test_a_file_appears_whole_or_not_at_all(events: Events, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["day", "day.txt", "day.csv.bz2", ".csv", "csv"])
 def test_other_endings_are_refused(events: Events, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"must end in \.csv, \.csv\.gz"):
+    with pytest.raises(ConfigError, match=r"found another ending; expected one of \.csv, \.csv\.gz"):
         events.to_csv(tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_directory_that_is_not_there_is_one_clear_line(events: Events, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file or directory"):
-        events.to_csv(tmp_path / "none" / "day.csv")
+def test_missing_folders_are_made(events: Events, tmp_path: Path) -> None:
+    events.to_csv(tmp_path / "not" / "yet" / "day.csv")
+    assert [path.name for path in (tmp_path / "not" / "yet").iterdir()] == ["day.csv"]
+
+
+def test_the_last_row_of_an_event_is_flagged_wherever_a_slice_ends(events: Events) -> None:
+    whole = events.to_frame()["flags"]
+    assert 0 < (whole == 130).sum() < len(events)
+    for end in range(1, 60):
+        assert (events.to_frame(slice(0, end))["flags"] == whole[:end]).all()

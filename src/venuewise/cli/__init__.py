@@ -6,7 +6,9 @@ input or usage (one line on stderr), 1: a fault of ours.
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 import typer
 
@@ -21,6 +23,9 @@ __all__ = [
 
 def main() -> None:
     """Run the command line; turn the user's errors into one line and exit code 2."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup, say, has set another
+            signal.signal(number, _leave)
     try:
         status = app(standalone_mode=False)
     except VenuewiseError as error:
@@ -35,6 +40,11 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """Leave as if by an error, so that temporary files and child processes are cleared away."""
+    sys.exit(128 + number)
 
 
 def _in_one_line(message: str) -> str:

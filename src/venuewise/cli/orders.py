@@ -116,7 +116,7 @@ def orders_over_files(
 ) -> None:
     """Run router and venues in lock step over files: reports, child orders and fills on stdout, by lines."""
     from venuewise.data.reader import read
-    from venuewise.report.files import whole_file
+    from venuewise.files import whole_file
     from venuewise.routing.closed_loop import ClosedLoop
 
     if requests is None:

@@ -165,7 +165,7 @@ def _what_if(settings: Settings) -> WhatIf:
 def _over_files(settings: Settings, files: list[Path], out: Path | None, limit: int | None) -> None:
     """Run the same processor over files; what it writes is what the service would publish."""
     from venuewise.data.reader import read
-    from venuewise.report.files import whole_file
+    from venuewise.files import whole_file
 
     router = _what_if(settings)
     events = read(files, window=settings.window, levels=router.settings.levels)

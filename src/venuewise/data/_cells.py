@@ -19,8 +19,8 @@ TIME_INTEGER, TIME_ZONED, TIME_NAIVE = 1, 2, 3
 (
     OK, BAD_NUMBER, NEGATIVE, NOT_INTEGRAL, TOO_LARGE, PRICE_NOT_POSITIVE, PRICE_BIG, PRICE_FRACTION,
     PRICE_TINY, BAD_TIME, TIME_FORMAT, TIME_NOT_NANOSECONDS, BAD_ACTION, BAD_SIDE, BAD_FLAG, MISSING,
-    FIELDS, TOO_MANY_TEXTS,
-) = range(18)  # fmt: skip
+    FIELDS, TOO_MANY_TEXTS, PRICE_ZERO,
+) = range(19)  # fmt: skip
 """What a pass over the rows can end with."""
 
 FIXED_FROM: Final = 10_000_000
@@ -138,7 +138,8 @@ def _is_undefined(mantissa: int, exponent: int) -> bool:
 def price(data: UInt8, start: int, stop: int, fixed: bool) -> tuple[int, int, bool]:
     """Parse a price; returns (code, 1e-9 dollars, whether it had a fraction).
 
-    Decimals beyond the ninth are rounded to it, half up: they are the noise of a float.
+    Decimals beyond the ninth are rounded to it, half up: they are the noise of a float. A price of 0 is
+    returned as such: whether it may stand there depends on the shares beside it.
     """
     if not fixed and stop - start <= 17:  # the common case: digits, a point, at most nine digits
         mantissa = 0
@@ -158,14 +159,14 @@ def price(data: UInt8, start: int, stop: int, fixed: bool) -> tuple[int, int, bo
             i += 1
         places = max(decimals, 0)
         if i == stop and places <= 9:
-            if mantissa == 0:
-                return PRICE_NOT_POSITIVE, 0, False
             if mantissa < FIXED_FROM * _POWERS[places]:
                 return OK, mantissa * _POWERS[9 - places], fraction != 0
     code, mantissa, exponent = number(data, start, stop)
     if code != OK:
         return code, 0, False
-    if mantissa <= 0:
+    if mantissa == 0:
+        return OK, 0, False
+    if mantissa < 0:
         return PRICE_NOT_POSITIVE, 0, False
     if _is_undefined(mantissa, exponent):
         return OK, _MAX, False

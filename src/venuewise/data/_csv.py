@@ -21,6 +21,7 @@ from venuewise.data._cells import (
     FIELDS,
     MISSING,
     OK,
+    PRICE_ZERO,
     SIDES,
     SPACE,
     TIME_FORMAT,
@@ -76,6 +77,20 @@ def _text(
 
 
 @kernel
+def _field(data: UInt8, line: int, stop: int, column: int) -> tuple[int, int]:
+    """Return where a field of the line that begins at `line` stands."""
+    begin = line
+    for _ in range(column):
+        while data[begin] != COMMA:
+            begin += 1
+        begin += 1
+    end = begin
+    while end < stop and data[end] != COMMA and data[end] != NEWLINE and data[end] != RETURN:
+        end += 1
+    return begin, end
+
+
+@kernel
 def parse_rows(
     data: UInt8,
     start: int,
@@ -86,8 +101,7 @@ def parse_rows(
     strides: Int64,
     time_formats: Int64,
     fixed: bool,
-    book: Int64,
-    levels: int,
+    pairs: Int64,
     flat: Int64,
     starts: Int64,
     stops: Int64,
@@ -96,8 +110,8 @@ def parse_rows(
 ) -> None:
     """Parse the lines of data[start:stop] into `flat`, from row `first_row` on.
 
-    `book` holds the bases of bid_px, bid_sz, ask_px, ask_sz in `flat`, -1 for a side that the file lacks: a
-    level without a price has no shares. `starts`, `stops` and `buckets` receive the distinct texts. `report`
+    `pairs` holds, for each price, its column, that of its size (-1: none) and whether it is a level of the
+    book: a level without a price has no shares, and a price of 0 without shares is none. `starts`, `stops` and `buckets` receive the distinct texts. `report`
     says how the pass ended (see R_CODE and its neighbours).
     """
     report[:] = 0
@@ -105,7 +119,7 @@ def parse_rows(
     columns = len(kinds)
     known, row, position = 0, first_row, start
     while position < stop:
-        column = 0
+        column, line = 0, position
         last = False
         while not last:
             begin = position
@@ -183,12 +197,21 @@ def parse_rows(
         if column != columns:
             report[R_CODE], report[R_ROW], report[R_COLUMN] = FIELDS, row, column
             return
-        for side in range(0, 4, 2):
-            if book[side] >= 0:
-                prices, sizes = book[side] + row * levels, book[side + 1] + row * levels
-                for level in range(levels):
-                    if flat[prices + level] == _MAX and flat[sizes + level] != 0:
-                        flat[sizes + level] = 0
-                        report[R_ZEROED] += 1
+        for pair in range(len(pairs)):
+            column, sizes = pairs[pair, 0], pairs[pair, 1]
+            at = bases[column] + row * strides[column]
+            if 0 < flat[at] < _MAX:
+                continue
+            beside = bases[sizes] + row * strides[sizes]
+            if sizes < 0 or flat[beside] == 0:
+                flat[at] = _MAX
+            elif flat[at] == 0:
+                begin, end = _field(data, line, stop, column)
+                report[R_CODE], report[R_ROW], report[R_COLUMN] = PRICE_ZERO, row, column
+                report[R_START], report[R_STOP] = begin, end
+                return
+            elif pairs[pair, 2]:
+                flat[beside] = 0
+                report[R_ZEROED] += 1
         row += 1
     report[R_TEXTS] = known

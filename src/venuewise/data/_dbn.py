@@ -39,7 +39,7 @@ _EXPECTED: Final = {
     _TIME: "nanoseconds since 1970",
     _ACTION: "one of A, C, M, T, F, R, N",
     _SIDE: "one of A, B, N",
-    _PRICE: "a price above 0, or 2**63 - 1 where there is none",
+    _PRICE: "a price above 0; where there is none, 2**63 - 1, or 0 with no shares",
 }
 S_TS_EVENT, S_TS_RECV, S_PRICE, S_SIZE, S_SEQUENCE, S_PUBLISHER, S_INSTRUMENT = range(7)
 """Rows of the scalar block that `unpack` fills."""
@@ -82,11 +82,14 @@ def unpack(
             code, found = _ACTION, action
         elif not _cells.SIDES[side]:
             code, found = _SIDE, side
-        elif words[row, 2] <= 0:
-            code, found = _PRICE, words[row, 2]
+        own = words[row, 2]
+        if own == 0 and flags & low == 0:
+            own = UNDEFINED_PRICE
+        if code == _OK and own <= 0:
+            code, found = _PRICE, own
         scalars[S_TS_EVENT, row] = words[row, 1]
         scalars[S_TS_RECV, row] = words[row, 4]
-        scalars[S_PRICE, row] = words[row, 2]
+        scalars[S_PRICE, row] = own
         scalars[S_SIZE, row] = flags & low
         scalars[S_SEQUENCE, row] = (words[row, 5] >> 32) & low
         scalars[S_PUBLISHER, row] = (head >> 16) & 65535
@@ -96,6 +99,10 @@ def unpack(
             at = _HEAD_WORDS + level * _LEVEL_WORDS
             bid, ask, sizes = words[row, at], words[row, at + 1], words[row, at + 2]
             bid_size, ask_size = sizes & low, (sizes >> 32) & low
+            if bid == 0 and bid_size == 0:
+                bid = UNDEFINED_PRICE
+            if ask == 0 and ask_size == 0:
+                ask = UNDEFINED_PRICE
             if bid <= 0 or ask <= 0:
                 code, word = _LEVEL_PRICE, at + (bid > 0)
                 found = words[row, word]

@@ -45,6 +45,7 @@ _EXPECTED: Final = {
     c.NOT_INTEGRAL: "a whole number",
     c.TOO_LARGE: "a smaller number",
     c.PRICE_NOT_POSITIVE: "a price above 0, or an empty cell where there is none",
+    c.PRICE_ZERO: "a price above 0 for the shares beside it",
     c.PRICE_BIG: "decimal prices below 10,000,000 dollars, as in the rest of the file",
     c.PRICE_FRACTION: "fixed-point prices (whole numbers of 1e-9 dollars), as in the rest of the file",
     c.PRICE_TINY: "a fixed-point price of 100,000 (0.0001 dollars) or more, as in the rest of the file",
@@ -69,8 +70,8 @@ class _Layout:
     strides: Int64
     blocks: dict[str, tuple[int, int]]
     """Column or level group -> base and width (columns) of its block."""
-    book: Int64
-    levels: int
+    pairs: Int64
+    """Column of a price, column of its size (-1: none), whether it is a level of the book; a row each."""
     total: int
 
 
@@ -112,7 +113,7 @@ def read_text(
         report = np.zeros(k.R_TEXTS + 1, np.int64)
         k.parse_rows(
             data, cuts[chunk], cuts[chunk + 1], int(first_rows[chunk]), layout.kinds, layout.bases,
-            layout.strides, formats, fixed, layout.book, layout.levels, flat, starts, stops, buckets, report,
+            layout.strides, formats, fixed, layout.pairs, flat, starts, stops, buckets, report,
         )  # fmt: skip
         texts = [bytes(data[starts[i] : stops[i]]).decode() for i in range(report[k.R_TEXTS])]
         return report, texts
@@ -242,9 +243,13 @@ def _lay_out(
                     f"also {pair[there.index(False)]}",
                     row=header_row,
                 )
-    sides = [f"{side}_px_00" in seen for side in ("bid", "bid", "ask", "ask")]
-    book = np.array([blocks[g][0] if there else -1 for g, there in zip(_BOOK, sides, strict=True)], np.int64)
-    return _Layout(header, kinds, bases, strides, blocks, book, kept, total)
+    place = {name: i for i, name in enumerate(header)}
+    pairs = [
+        (i, place.get("size" if name == "price" else name.replace("_px_", "_sz_"), -1), name != "price")
+        for i, name in enumerate(header)
+        if kinds[i] == k.PRICE
+    ]
+    return _Layout(header, kinds, bases, strides, blocks, np.array(pairs, np.int64), total)
 
 
 def _sniff_times(cells: list[str], layout: _Layout) -> Int64:

@@ -15,17 +15,30 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-Int64 = npt.NDArray[np.int64]
-Int32 = npt.NDArray[np.int32]
-Int16 = npt.NDArray[np.int16]
-UInt8 = npt.NDArray[np.uint8]
+from venuewise.data.units import (
+    NS_PER_SECOND,
+    PRICE_SCALE,
+    UNDEFINED_PRICE,
+    Int16,
+    Int32,
+    Int64,
+    UInt8,
+)
+from venuewise.data.write import write_rows
 
-PRICE_SCALE: Final = 1_000_000_000
-"""Price integers per dollar."""
-UNDEFINED_PRICE: Final = np.iinfo(np.int64).max
-"""A price that is not there, as in DBN."""
-NS_PER_SECOND: Final = 1_000_000_000
+__all__ = [
+    "ACTION_ADD", "ACTION_CANCEL", "ACTION_CLEAR", "ACTION_FILL", "ACTION_MODIFY", "ACTION_NONE",
+    "ACTION_TRADE", "NS_PER_SECOND", "PRICE_SCALE", "ROW_COLUMNS", "SIDE_ASK", "SIDE_BID", "SIDE_NONE",
+    "UNDEFINED_PRICE", "Events", "Int16", "Int32", "Int64", "UInt8",
+]  # fmt: skip
+
+MBP10_RTYPE: Final = 10
+FLAG_LAST: Final = 128
+"""DBN flag bit: last row of an event."""
+FLAG_PUBLISHER_SPECIFIC: Final = 2
+"""DBN flag bit that the real feed sets on last rows too."""
 
 ACTION_ADD: Final = ord("A")
 ACTION_CANCEL: Final = ord("C")
@@ -138,22 +151,88 @@ class Events:
             return self
         return self.take(self.symbol == self.symbols.index(symbol))
 
+    def to_frame(self, rows: slice = slice(None)) -> pl.DataFrame:
+        """Return rows as a table in the MBP-10 layout.
+
+        Parameters
+        ----------
+        rows : slice
+            Without a step; all of them if not given.
+
+        Returns
+        -------
+        polars.DataFrame
+            Prices in 1e-9 dollars, null where there is none; times in nanoseconds. `flags` marks the last row
+            of each event; `ts_in_delta` is receipt less event time; `instrument_id` is the symbol's position,
+            from 1. Made data have a last column `synthetic`.
+        """
+        part = self.take(rows)
+        publishers = np.array(part.publishers, np.uint16)
+        columns: dict[str, pl.Series] = {
+            "ts_recv": pl.Series(part.ts_recv),
+            "ts_event": pl.Series(part.ts_event),
+            "rtype": pl.repeat(MBP10_RTYPE, len(part), dtype=pl.UInt8, eager=True),
+            "publisher_id": pl.Series(publishers[part.venue]),
+            "instrument_id": pl.Series(part.symbol + 1),
+            "action": _letters(part.action),
+            "side": _letters(part.side),
+            "depth": pl.Series(part.depth),
+            "price": _price(part.price),
+            "size": pl.Series(part.size),
+            "flags": pl.Series(self._flags(range(len(self))[rows])),
+            "ts_in_delta": pl.Series(part.ts_recv - part.ts_event),
+            "sequence": pl.Series(part.sequence),
+        }
+        counted = part.bid_ct.shape[1] == part.levels
+        for level in range(part.levels):
+            columns[f"bid_px_{level:02}"] = _price(part.bid_px[:, level])
+            columns[f"ask_px_{level:02}"] = _price(part.ask_px[:, level])
+            columns[f"bid_sz_{level:02}"] = pl.Series(part.bid_sz[:, level])
+            columns[f"ask_sz_{level:02}"] = pl.Series(part.ask_sz[:, level])
+            if counted:
+                columns[f"bid_ct_{level:02}"] = pl.Series(part.bid_ct[:, level])
+                columns[f"ask_ct_{level:02}"] = pl.Series(part.ask_ct[:, level])
+        columns["symbol"] = pl.Series(part.symbols, dtype=pl.String).gather(pl.Series(part.symbol))
+        if part.synthetic:
+            columns["synthetic"] = pl.repeat(True, len(part), eager=True)
+        return pl.DataFrame(columns)
+
     def to_csv(self, path: str | Path) -> None:
-        """Write the rows in the MBP-10 layout; see `venuewise.data.write.write_events`.
+        """Write the rows in the MBP-10 layout, with decimal prices and ISO-8601 times; Parquet has integers.
 
         Parameters
         ----------
         path : str or Path
-            Ends in .csv, .csv.gz, .csv.zst or .parquet.
+            Ends in .csv, .csv.gz, .csv.zst or .parquet. Replaced if it exists; missing folders are made.
 
         Raises
         ------
         ConfigError
             If it ends otherwise, or cannot be written.
         """
-        from venuewise.data.write import write_events  # noqa: PLC0415 (the writer imports this module)
+        write_rows(self.to_frame, len(self), path)
 
-        write_events(self, path)
+    def _flags(self, rows: range) -> UInt8:
+        """Return 130 for the last row of each event (a run of one venue, symbol and event time), else 0."""
+        here = slice(rows.start, rows.stop)
+        ahead = slice(rows.start + 1, rows.stop + 1)
+        same = np.ones(len(self.venue[ahead]), np.bool_)
+        for column in (self.venue, self.symbol, self.ts_event):
+            same &= column[here][: len(same)] == column[ahead]
+        flags = np.full(len(rows), FLAG_LAST | FLAG_PUBLISHER_SPECIFIC, np.uint8)
+        flags[: len(same)][same] = 0
+        return flags
+
+
+def _letters(codes: npt.NDArray[np.uint8]) -> pl.Series:
+    alphabet = pl.Series([chr(code) for code in range(128)])
+    return alphabet.gather(pl.Series(codes))
+
+
+def _price(units: Int64) -> pl.Series:
+    price = pl.Series(units)
+    missing = units == UNDEFINED_PRICE
+    return price.set(pl.Series(missing), None) if missing.any() else price
 
 
 ROW_COLUMNS: Final = frozenset(

@@ -1,4 +1,4 @@
-"""Writing `Events` to files, in the MBP-10 layout of the real feed.
+"""Writing rows to files, in the MBP-10 layout of the real feed.
 
 CSV has decimal prices and ISO-8601 times with nanoseconds; Parquet has both as exact integers (1e-9 dollars,
 nanoseconds). Generated data carries a last column `synthetic`. A file appears whole or not at all, and the
@@ -8,40 +8,34 @@ same rows give the same bytes, compressed or not.
 from __future__ import annotations
 
 import gzip
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final, cast
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 import zstandard
 
-from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE, UNDEFINED_PRICE, Events, Int64
+from venuewise.data.units import NS_PER_SECOND, PRICE_SCALE
 from venuewise.errors import ConfigError
+from venuewise.files import shown, whole_file
 
 SUFFIXES: Final = (".csv", ".csv.gz", ".csv.zst", ".parquet")
-MBP10_RTYPE: Final = 10
-FLAG_LAST: Final = 128
-"""DBN flag bit: last row of an event."""
-FLAG_PUBLISHER_SPECIFIC: Final = 2
-"""DBN flag bit that the real feed sets on last rows too."""
 _ROWS_A_SLICE: Final = 100_000  # bounds the memory for text
 _EXACT_BELOW: Final = 10**15  # a float holds any 15 decimal digits, and prints them back
 
 
-def write_events(events: Events, path: str | Path) -> None:
-    """Write events to `.csv`, `.csv.gz`, `.csv.zst` or `.parquet`, as the name says.
+def write_rows(frame: Callable[[slice], pl.DataFrame], rows: int, path: str | Path) -> None:
+    """Write rows to `.csv`, `.csv.gz`, `.csv.zst` or `.parquet`, as the name says.
 
     Parameters
     ----------
-    events : Events
-        Any rows and number of levels. `flags` marks the last row of each event; `ts_in_delta` is receipt less
-        event time; `instrument_id` is the symbol's position, from 1.
+    frame : callable
+        Returns a slice of the rows as a table (see `Events.to_frame`): integer prices and times.
+    rows : int
+        How many rows there are.
     path : str or Path
-        Replaced if it exists.
+        Replaced if it exists; missing folders are made.
 
     Raises
     ------
@@ -50,29 +44,20 @@ def write_events(events: Events, path: str | Path) -> None:
     """
     target = Path(path)
     suffix = output_suffix(target)
-    flags = _flags(events)
-    try:
-        with _replaced(target) as file:
-            if suffix == ".parquet":
-                _frame(events, flags).write_parquet(file, compression="zstd", statistics=False)
-                return
-            with ExitStack() as stack:
-                out: IO[bytes] = file
-                if suffix == ".csv.gz":  # no name and no time inside: the same rows give the same bytes
-                    out = cast(
-                        IO[bytes],
-                        stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0)),
-                    )
-                elif suffix == ".csv.zst":
-                    out = stack.enter_context(
-                        zstandard.ZstdCompressor(level=3).stream_writer(file, closefd=False)
-                    )
-                for begin in range(0, max(len(events), 1), _ROWS_A_SLICE):
-                    rows = slice(begin, begin + _ROWS_A_SLICE)
-                    text = _as_text(_frame(events.take(rows), flags[rows]))
-                    text.write_csv(out, include_header=begin == 0, float_scientific=False)
-    except OSError as error:
-        raise ConfigError(f"cannot write {target}: {error.strerror or error}") from None
+    with whole_file(target) as file, ExitStack() as stack:
+        if suffix == ".parquet":
+            frame(slice(0, rows)).write_parquet(file, compression="zstd", statistics=False)
+            return
+        out: IO[bytes] = file
+        if suffix == ".csv.gz":  # no name and no time inside: the same rows give the same bytes
+            unnamed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0)
+            out = cast(IO[bytes], stack.enter_context(unnamed))
+        elif suffix == ".csv.zst":
+            compressor = zstandard.ZstdCompressor(level=3)
+            out = stack.enter_context(compressor.stream_writer(file, closefd=False))
+        for begin in range(0, max(rows, 1), _ROWS_A_SLICE):
+            text = _as_text(frame(slice(begin, begin + _ROWS_A_SLICE)))
+            text.write_csv(out, include_header=begin == 0, float_scientific=False)
 
 
 def output_suffix(path: Path) -> str:
@@ -86,75 +71,7 @@ def output_suffix(path: Path) -> str:
     for suffix in SUFFIXES:
         if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
             return suffix
-    raise ConfigError(f"{path}: the name must end in {', '.join(SUFFIXES)}")
-
-
-@contextmanager
-def _replaced(target: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside the target that takes its place once it is written whole."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _flags(events: Events) -> npt.NDArray[np.uint8]:
-    """Return 130 for the last row of each event (a run of one venue, symbol and event time), else 0."""
-    same = (
-        (events.venue[1:] == events.venue[:-1])
-        & (events.symbol[1:] == events.symbol[:-1])
-        & (events.ts_event[1:] == events.ts_event[:-1])
-    )
-    return np.where(np.append(same, False)[: len(events)], 0, FLAG_LAST | FLAG_PUBLISHER_SPECIFIC).astype(
-        np.uint8
-    )
-
-
-def _frame(events: Events, flags: npt.NDArray[np.uint8]) -> pl.DataFrame:
-    """Return the columns of the layout, times and prices as integers, missing prices null."""
-    publishers = np.array(events.publishers, np.uint16)
-    columns: dict[str, pl.Series] = {
-        "ts_recv": pl.Series(events.ts_recv),
-        "ts_event": pl.Series(events.ts_event),
-        "rtype": pl.repeat(MBP10_RTYPE, len(events), dtype=pl.UInt8, eager=True),
-        "publisher_id": pl.Series(publishers[events.venue]),
-        "instrument_id": pl.Series(events.symbol + 1),
-        "action": _letters(events.action),
-        "side": _letters(events.side),
-        "depth": pl.Series(events.depth),
-        "price": _price(events.price),
-        "size": pl.Series(events.size),
-        "flags": pl.Series(flags),
-        "ts_in_delta": pl.Series(events.ts_recv - events.ts_event),
-        "sequence": pl.Series(events.sequence),
-    }
-    counted = events.bid_ct.shape[1] == events.levels
-    for level in range(events.levels):
-        columns[f"bid_px_{level:02}"] = _price(events.bid_px[:, level])
-        columns[f"ask_px_{level:02}"] = _price(events.ask_px[:, level])
-        columns[f"bid_sz_{level:02}"] = pl.Series(events.bid_sz[:, level])
-        columns[f"ask_sz_{level:02}"] = pl.Series(events.ask_sz[:, level])
-        if counted:
-            columns[f"bid_ct_{level:02}"] = pl.Series(events.bid_ct[:, level])
-            columns[f"ask_ct_{level:02}"] = pl.Series(events.ask_ct[:, level])
-    columns["symbol"] = pl.Series(events.symbols, dtype=pl.String).gather(pl.Series(events.symbol))
-    if events.synthetic:
-        columns["synthetic"] = pl.repeat(True, len(events), eager=True)
-    return pl.DataFrame(columns)
-
-
-def _letters(codes: npt.NDArray[np.uint8]) -> pl.Series:
-    alphabet = pl.Series([chr(code) for code in range(128)])
-    return alphabet.gather(pl.Series(codes))
-
-
-def _price(units: Int64) -> pl.Series:
-    price = pl.Series(units)
-    missing = units == UNDEFINED_PRICE
-    return price.set(pl.Series(missing), None) if missing.any() else price
+    raise ConfigError(f"{shown(path)}: found another ending; expected one of {', '.join(SUFFIXES)}")
 
 
 def _as_text(frame: pl.DataFrame) -> pl.DataFrame:

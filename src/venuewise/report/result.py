@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from venuewise.report.files import write_whole
+from venuewise.files import write_whole
 from venuewise.report.picture import draw
 from venuewise.report.summary import summarise, to_json
 from venuewise.research.comparison import Comparison

@@ -130,13 +130,17 @@ def test_savings_count_the_shares_that_a_strategy_leaves_open() -> None:
     assert orders["savings_bps"]["best_ask"]["mean"] < 0  # type: ignore[index]
 
 
-def test_too_few_orders_that_do_not_overlap_get_no_interval(day: Events) -> None:
-    for horizon, blocks in (("5s", 25 / 5), ("8s", 22 / 8)):
+def test_too_few_orders_that_do_not_overlap_get_no_interval_and_are_told_why(day: Events) -> None:
+    for horizon, n, overlap, degrees in (("3s", 27, 3, 2), ("4s", 26, 4, None)):
         found: Any = vw.backtest(day, order_size=100, start="every:1s", horizon=horizon).to_dict()
         orders = found["parent_orders"]
-        assert orders["n"] / orders["bootstrap"]["block"] == blocks
-        assert (orders["savings_bps"]["twap"]["interval_95"] is None) == (blocks < 4)
+        assert (orders["n"], orders["intervals"]["overlap"]) == (n, overlap)
+        assert orders["intervals"]["degrees_of_freedom"] == degrees
+        assert (orders["savings_bps"]["twap"]["interval_95"] is None) == (degrees is None)
         assert orders["savings_bps"]["twap"]["mean"] is not None
+    assert orders["intervals"]["why_none"] == (
+        "orders: found 26, of which 4 run at once; expected at least 32, for 8 that do not overlap"
+    )
 
 
 def test_a_tie_is_no_order_won() -> None:
@@ -260,8 +264,6 @@ def test_one_venue_is_widened_on_request_and_every_result_says_so(real_data: Pat
         ({"start": "now"}, "start"),
         ({"grid": "lambda=2"}, "grid"),
         ({"window": "13:00-14:00"}, "window"),
-        ({"bootstrap": 0}, "bootstrap: found 0; expected a number from 1 to 1000000"),
-        ({"bootstrap": 10**9}, "bootstrap"),
         ({"workers": -1}, "workers"),
         ({"max_age_ms": -1.0}, "max_age_ms"),
         ({"max_age_ms": 1e18}, "max_age_ms"),

@@ -50,7 +50,6 @@ def backtest(
     frictions: Frictions | None = None,
     max_age_ms: float | None = None,
     seed: int = 0,
-    bootstrap: int = 2000,
     workers: int | None = None,
     progress: Progress | None = None,
     repair: bool = False,
@@ -93,9 +92,7 @@ def backtest(
     max_age_ms : float, optional
         A venue that has been silent for longer does not take part. Default: no limit.
     seed : int
-        Draws the synthetic venues, the adverse moves and the bootstrap.
-    bootstrap : int
-        Bootstrap samples for the intervals.
+        Draws the synthetic venues and the adverse moves.
     workers : int, optional
         Threads; the result does not depend on it. Default: one for each processor.
     progress : callable, optional
@@ -121,7 +118,7 @@ def backtest(
     800
     """
     for name, value, least, most in (
-        ("order_size", order_size, 1, 2**63 - 1), ("bootstrap", bootstrap, 1, 1_000_000), ("seed", seed, 0, 2**63 - 1),
+        ("order_size", order_size, 1, 2**63 - 1), ("seed", seed, 0, 2**63 - 1),
         ("max_age_ms", max_age_ms, 0, MOST_MS), ("workers", workers, 1, 1024),
     ):  # fmt: skip
         if value is not None and not least <= value <= most:
@@ -153,7 +150,6 @@ def backtest(
         frictions=frictions or Frictions(),
         max_age_ms=max_age_ms,
         seed=seed,
-        bootstrap=bootstrap,
     )
     return BacktestResult(
         compare(settings, events, table, strategies, workers or os.cpu_count() or 1, progress)

@@ -10,8 +10,9 @@ import venuewise as vw
 from tests.kafka.helpers import run
 from venuewise.errors import ConfigError
 
-OPTIONS = ("--order-size", 900, "--start", "every:4s", "--horizon", "3s", "--grid", "lambda_under=0.002:0.02:3",
-           "--bootstrap", 50)  # fmt: skip
+OPTIONS = (
+    "--order-size", 900, "--start", "every:4s", "--horizon", "3s", "--grid", "lambda_under=0.002:0.02:3",
+)  # fmt: skip
 
 
 def both(file: Path, topic: str, bootstrap: str, tmp_path: Path, *options: object) -> tuple[bytes, bytes]:
@@ -38,7 +39,7 @@ def test_the_result_is_the_same_to_the_byte(kafka_bootstrap: str, topic: str, tm
     assert again.returncode == 0, again.stderr
     windowed = vw.backtest(
         file, symbol="AAPL", window="14:00:05-14:00:25", order_size=900, start="every:4s", horizon="3s",
-        grid="lambda_under=0.002:0.02:3", bootstrap=50,
+        grid="lambda_under=0.002:0.02:3",
     )  # fmt: skip
     assert again.stdout == windowed.to_json() + "\n"
 
@@ -47,9 +48,7 @@ def test_the_real_day_gives_the_same_result(
     kafka_bootstrap: str, topic: str, tmp_path: Path, real_data: Path
 ) -> None:
     file = real_data / "aapl_xnas_20241021_mbp10.csv"
-    from_file, from_topic = both(
-        file, topic, kafka_bootstrap, tmp_path, "--venues", "levels", "--bootstrap", 50
-    )
+    from_file, from_topic = both(file, topic, kafka_bootstrap, tmp_path, "--venues", "levels")
     assert from_file == from_topic
 
 

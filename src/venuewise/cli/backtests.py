@@ -115,7 +115,6 @@ def backtest(
         float | None, typer.Option(help="Venues silent for longer do not take part.")
     ] = None,
     seed: Seed = 0,
-    bootstrap: Annotated[int, typer.Option(help="Samples for the intervals.")] = 2000,
     workers: Annotated[int | None, typer.Option(help="Threads. [default: one for each processor]")] = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="Sort rows, drop duplicates, and count both.")
@@ -154,7 +153,6 @@ def backtest(
             frictions=frictions,
             max_age_ms=max_age_ms,
             seed=seed,
-            bootstrap=bootstrap,
             workers=workers,
             progress=progress,
             repair=repair,

@@ -13,15 +13,13 @@ from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE
 from venuewise.data.reader import iso
 from venuewise.data.sessions import Span
 from venuewise.market.venues import Venue
-from venuewise.research.bootstrap import block_bootstrap
 from venuewise.research.comparison import Comparison
 from venuewise.research.grid import Parameters
+from venuewise.research.intervals import LEVEL, METHOD, interval_of_mean, waves, why_none
 from venuewise.simulation.engine import Outcome
 from venuewise.simulation.state import FILL_FEES, FILL_LEVEL, FILL_PRICE, FILL_SHARES, FILL_VENUE
 
 BASELINES = ("best_ask", "twap", "vwap")
-FEWEST_BLOCKS = 4
-"""An interval wants at least so many blocks of orders that do not overlap; below that it would be far too narrow."""
 
 
 def dollars(amount: float) -> float:
@@ -137,15 +135,17 @@ def _evaluation(comparison: Comparison) -> dict[str, object]:
 def _parent_orders(comparison: Comparison, others: Sequence[str]) -> dict[str, object]:
     """Return means over all parent orders, and paired savings with their intervals."""
     settings, outcomes, orders = comparison.settings, comparison.outcomes, comparison.quoted_on
-    block = settings.schedule.overlap(orders)
+    overlap = settings.schedule.overlap(orders)
     cost = {name: np.array([run.cost_bps for run in runs]) for name, runs in outcomes.items()}
     open_shares = {name: sum(run.open for run in runs) for name, runs in outcomes.items()}
 
-    def interval(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, object]:
-        if len(values) < FEWEST_BLOCKS * block:  # A figure, but no evidence to bound it with.
-            return {"mean": float(values.mean()), "median": float(np.median(values)), "interval_95": None}
-        found = block_bootstrap(values, block, settings.bootstrap, seed=settings.seed)
-        return {"mean": found.mean, "median": found.median, "interval_95": [found.low, found.high]}
+    def figures(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, object]:
+        found = interval_of_mean(values, overlap)
+        return {
+            "mean": float(values.mean()),
+            "median": float(np.median(values)),
+            "interval_95": None if found is None else [found.low, found.high],
+        }
 
     return {
         "n": len(orders),
@@ -154,13 +154,19 @@ def _parent_orders(comparison: Comparison, others: Sequence[str]) -> dict[str, o
         ),
         "horizon_seconds": (orders[0].end - orders[0].begin) / NS_PER_SECOND,
         "every_seconds": None if settings.schedule.every is None else settings.schedule.every / NS_PER_SECOND,
-        "bootstrap": {"draws": settings.bootstrap, "block": min(block, len(orders)), "level": 0.95},
+        "intervals": {
+            "method": METHOD,
+            "level": LEVEL,
+            "overlap": overlap,
+            "degrees_of_freedom": waves(len(orders), overlap) or None,
+            "why_none": why_none(len(orders), overlap),
+        },
         "cost_vs_arrival_bps": {
-            name: {**interval(values), "shares_open": open_shares[name]} for name, values in cost.items()
+            name: {**figures(values), "shares_open": open_shares[name]} for name, values in cost.items()
         },
         "savings_bps": {
             name: {
-                **interval(cost[name] - cost["optimized"]),
+                **figures(cost[name] - cost["optimized"]),
                 "share_of_orders_won": float(np.mean(cost[name] > cost["optimized"])),
             }
             for name in others

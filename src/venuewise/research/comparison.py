@@ -44,7 +44,6 @@ class Settings:
     frictions: Frictions
     max_age_ms: float | None
     seed: int
-    bootstrap: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class Schedule:
         return [Span(start, start + horizon) for times in starts for start in times]
 
     def overlap(self, orders: list[Span]) -> int:
-        """Return how many orders run at once: the length of the bootstrap's blocks."""
+        """Return how many orders run at once."""
         if self.every is None or not orders:
             return 1
         return max(-(-(orders[0].end - orders[0].begin) // self.every), 1)

@@ -8,17 +8,19 @@ STAMP := .venv/.installed
 setup: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "installing requirements.lock into .venv" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
 	@touch $@
 
 # Table 1 of Cont and Kukanov (2017): their figures and ours.
 table1: setup
 	$(BIN)/python -m examples.table1
 
+# A summary on a terminal, JSON and nothing else in a pipe.
 demo: setup
-	$(BIN)/venuewise demo
+	@$(BIN)/venuewise demo
 
 test: setup
 	$(BIN)/python -m pytest

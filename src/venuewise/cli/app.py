@@ -6,13 +6,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from venuewise._version import __version__
 from venuewise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on a terminal, too.")]
 
 app = typer.Typer(
     name="venuewise",
@@ -55,6 +60,18 @@ def put(text: str | bytes) -> None:
 
 def print_json(result: object) -> None:
     put(msgspec.json.format(msgspec.json.encode(result), indent=2))
+
+
+def show(
+    result: dict[str, Any], summary: Callable[[dict[str, Any]], RenderableType], as_json: bool = False
+) -> None:
+    """Print a result: its summary on a terminal; JSON anywhere else, or where it is asked for."""
+    if as_json or not sys.stdout.isatty():
+        print_json(result)
+        return
+    from venuewise.cli.terminal import drawn
+
+    put(drawn(summary(msgspec.json.decode(msgspec.json.encode(result)))))
 
 
 def choice(option: str, found: str, *allowed: str) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from venuewise.cli.app import app, choice, progress_bar, put, side_of
+from venuewise.cli.app import AsJson, app, choice, progress_bar, show, side_of
 
 if TYPE_CHECKING:
     from venuewise.market.book import Side
@@ -67,11 +68,12 @@ def demo(
     side: BookSide = "buy",
     seed: Seed = 7,
     out: Out = Path(),
+    as_json: AsJson = False,
 ) -> None:
-    """Generate a multi-venue day, backtest the router on it, print the JSON, write output.json and results.png."""
+    """Generate a multi-venue day, backtest the router on it, print a summary, write output.json and results.png."""
     with progress_bar("backtest") as progress:
         result = demo_result(order_size, side_of(side), seed, progress)
-    _report(result, out)
+    _report(result, out, as_json)
     typer.echo(
         "ten minutes of five synthetic venues, tuned on the first half, quoted on the second", err=True
     )
@@ -120,8 +122,9 @@ def backtest(
         bool, typer.Option("--repair", help="Sort rows, drop duplicates, and count both.")
     ] = False,
     out: Out = Path(),
+    as_json: AsJson = False,
 ) -> None:
-    """Tune the router, compare it with best ask, TWAP and VWAP; print the JSON, write output.json, results.png."""
+    """Tune the router, compare it with best ask, TWAP and VWAP; print a summary, write output.json, results.png."""
     from venuewise.backtesting import backtest as run
     from venuewise.simulation.state import Frictions
 
@@ -157,12 +160,14 @@ def backtest(
             progress=progress,
             repair=repair,
         )
-    _report(result, out)
+    _report(result, out, as_json)
 
 
-def _report(result: BacktestResult, out: Path) -> None:
+def _report(result: BacktestResult, out: Path, as_json: bool) -> None:
     """Print a result on stdout, and write its files."""
+    from venuewise.cli.backtest_summary import backtest_summary
+
     saved = result.save(out)
-    put(result.to_json())
+    show(result.to_dict(), partial(backtest_summary, files=saved), as_json)
     for path in saved:
         typer.echo(f"wrote {path}", err=True)

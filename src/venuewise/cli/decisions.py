@@ -1,4 +1,4 @@
-"""`allocate`: one decision from JSON to JSON."""
+"""`allocate`: one decision on a book in JSON."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Annotated
 
 import typer
 
-from venuewise.cli.app import app, print_json
+from venuewise.cli.app import AsJson, app, show
 from venuewise.errors import ConfigError
 
 
 @app.command()
 def allocate(
     file: Annotated[Path | None, typer.Argument(help="Book as JSON; without it, read from stdin.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Split one order over the quotes of a book, and print the decision as JSON."""
+    """Split one order over the quotes of a book, and print the decision; JSON off a terminal."""
     from venuewise.allocation.request import decide, decode_request
+    from venuewise.cli.decision_summaries import allocation_summary
 
     try:
         text = sys.stdin.buffer.read() if file is None else file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
-    print_json(decide(decode_request(text)))
+    show(decide(decode_request(text)), allocation_summary, as_json)

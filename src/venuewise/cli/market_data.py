@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from venuewise.cli.app import app, print_json
+from venuewise.cli.app import AsJson, app, show
 from venuewise.errors import ConfigError
 
 Number = TypeVar("Number", int, float)
@@ -37,8 +37,10 @@ def generate(
         float, typer.Option(help="Share of trades among the rows of the order flow.")
     ] = 0.05,
     delay_scale: Annotated[float, typer.Option(help="Multiplies the venues' delays.")] = 1.0,
+    as_json: AsJson = False,
 ) -> None:
-    """Write a synthetic multi-venue market to a file and print what it holds as JSON."""
+    """Write a synthetic multi-venue market to a file and print what it holds."""
+    from venuewise.cli.market_summaries import generated_summary
     from venuewise.data.write import output_suffix
     from venuewise.synthetic.generate import generate as generate_events
 
@@ -63,7 +65,7 @@ def generate(
     )
     events.to_csv(out)
     first, last = (events.ts[[0, -1]].tolist()) if len(events) else (None, None)
-    print_json(
+    show(
         {
             "file": str(out),
             "rows": len(events),
@@ -73,7 +75,9 @@ def generate(
             "symbols": list(events.symbols),
             "seed": seed,
             "synthetic": events.synthetic,
-        }
+        },
+        generated_summary,
+        as_json,
     )
 
 
@@ -92,15 +96,17 @@ def inspect(
     ] = None,
     symbol: Annotated[list[str] | None, typer.Option(help="Only this symbol; may be repeated.")] = None,
     long_gap: Annotated[float, typer.Option(help="Seconds of silence that count as a gap.")] = 60.0,
+    as_json: AsJson = False,
 ) -> None:
-    """Print what market data files hold and how clean they are, as JSON."""
+    """Print what market data files hold and how clean they are; JSON off a terminal."""
+    from venuewise.cli.market_summaries import inspection_summary
     from venuewise.data.quality import inspect as inspect_files
     from venuewise.market.venues import load_venues
 
     quality = inspect_files(list(files), window=window, symbols=symbol or None, long_gap=long_gap)
     found = quality.to_dict()
     found["venue_names"] = [venue.name for venue in load_venues().resolve(quality.venues)]
-    print_json(found)
+    show(found, inspection_summary, as_json)
 
 
 @app.command()
@@ -108,8 +114,10 @@ def venues(
     fees: Annotated[
         Path | None, typer.Option("--fees", help="TOML file of venues and fees laid over the packaged table.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Print the venue table as JSON: names, publisher ids, fees in dollars per share and their sources."""
+    """Print the venue table: names, publisher ids, fees in dollars per share; their sources as JSON."""
+    from venuewise.cli.market_summaries import venues_summary
     from venuewise.market.venues import load_venues
 
-    print_json({"venues": [venue.to_dict() for venue in load_venues(fees).venues]})
+    show({"venues": [venue.to_dict() for venue in load_venues(fees).venues]}, venues_summary, as_json)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from venuewise.cli.app import app, print_json
+from venuewise.cli.app import AsJson, app, show
 from venuewise.errors import DataError
 
 
@@ -17,8 +17,10 @@ def place(
     request: Annotated[
         str, typer.Argument(help="JSON file with the order, the venues and the outflow; - for stdin.")
     ] = "-",
+    as_json: AsJson = False,
 ) -> None:
-    """Split an order into market and limit orders and print the decision with its certificate as JSON."""
+    """Split an order into market and limit orders and print the decision with its certificate; JSON off a terminal."""
+    from venuewise.cli.decision_summaries import placement_summary
     from venuewise.outflow.placement_request import decide_placement, decode_placement
 
     if request == "-":
@@ -28,4 +30,4 @@ def place(
             text = Path(request).read_bytes()
         except OSError as error:
             raise DataError(request, (error.strerror or str(error)).lower(), "a JSON file") from None
-    print_json(decide_placement(decode_placement(text)))
+    show(decide_placement(decode_placement(text)), placement_summary, as_json)

@@ -85,10 +85,10 @@ def test_the_page_of_the_data_shows_what_inspect_prints(
     real_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (ROOT / "docs" / "data.md").read_text()
-    shown = re.search(r"    \$ venuewise inspect (\S+)\n((?:    .*\n)+)", page)
+    shown = re.search(r"    \$ venuewise inspect --json (\S+)\n((?:    .*\n)+)", page)
     assert shown is not None
     monkeypatch.chdir(real_data)
-    monkeypatch.setattr(sys, "argv", ["venuewise", "inspect", shown.group(1)])
+    monkeypatch.setattr(sys, "argv", ["venuewise", "inspect", "--json", shown.group(1)])
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().out == textwrap.dedent(shown.group(2))

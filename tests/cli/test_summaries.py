@@ -36,7 +36,7 @@ def result() -> dict[str, Any]:
     """Return what a small backtest of generated data writes into output.json."""
     found = vw.backtest(
         vw.generate(venues=3, duration="2m", seed=7),
-        order_size=1000, start="every:5s", horizon="10s", grid="lambda_under=0.01", bootstrap=200,
+        order_size=1000, start="every:2s", horizon="4s", grid="lambda_under=0.01",
     )  # fmt: skip
     return json.loads(found.to_json())  # type: ignore[no-any-return]
 
@@ -45,6 +45,7 @@ def with_savings(result: dict[str, Any], mean: float, interval: list[float] | No
     changed = copy.deepcopy(result)
     changed["parent_orders"]["n"] = 1254
     changed["parent_orders"]["savings_bps"]["best_ask"] |= {"mean": mean, "interval_95": interval}
+    changed["parent_orders"]["intervals"]["why_none"] = "orders: found 3, of which 2 run at once"
     return changed
 
 
@@ -56,7 +57,8 @@ def with_savings(result: dict[str, Any], mean: float, interval: list[float] | No
         (0.21, [-0.03, 0.41],
          "No difference from best ask that 1,254 orders can show: +0.21 bps, 95 % -0.03 to +0.41, out of sample"),
         (0.0, [0.0, 0.0], "No difference from best ask that 1,254 orders can show: 0.00 bps, 95 % 0.00 to 0.00"),
-        (0.21, None, "No verdict against best ask: +0.21 bps, without an interval (too few orders"),
+        (0.21, None,
+         "No verdict against best ask: +0.21 bps, without an interval (orders: found 3, of which 2 run at once);"),
     ],
 )  # fmt: skip
 def test_the_verdict_says_what_the_interval_shows(
@@ -77,7 +79,7 @@ def test_the_verdict_says_in_sample_latency_and_real_data(result: dict[str, Any]
 def test_a_seller_is_compared_with_the_best_bid(monkeypatch: pytest.MonkeyPatch) -> None:
     found = vw.backtest(
         vw.generate(venues=2, duration="1m", seed=7),
-        order_size=100, side="sell", start="every:5s", horizon="5s", grid="lambda_under=0.01", bootstrap=200,
+        order_size=100, side="sell", start="every:2s", horizon="2s", grid="lambda_under=0.01",
     ).to_dict()  # fmt: skip
     text = plain(backtest_summary(json.loads(json.dumps(found))), monkeypatch)
     assert "AAPL: sell 100 shares" in text
@@ -139,11 +141,11 @@ def test_nothing_in_a_result_is_obeyed(result: dict[str, Any], monkeypatch: pyte
     changed = copy.deepcopy(result)
     changed["order"]["symbol"] = HOSTILE
     changed["data"]["files"] = [HOSTILE] * 30
-    changed["data"]["notes"] = [HOSTILE]
+    changed["data"]["notes"], changed["parent_orders"]["notes"] = [HOSTILE], [HOSTILE]
     for part in ("cost_vs_arrival_bps", "savings_bps"):
         changed["parent_orders"][part][HOSTILE] = changed["parent_orders"][part]["twap"]
     text = plain(backtest_summary(changed, [Path(HOSTILE)]), monkeypatch, width=400)
-    assert text.count(HARMLESS) == 1 + 4 + 1 + 1 + 1
+    assert text.count(HARMLESS) == 1 + 4 + 1 + 1 + 1 + 1
     assert all(c.isprintable() for c in text.replace("\n", ""))
 
 

@@ -1,7 +1,7 @@
 """The command line: parse, call, print.
 
-JSON results go to stdout and nothing else does; notes and progress go to stderr. Exit code 0: done, 2: bad
-input or usage (one line on stderr), 1: a fault of ours.
+Results go to stdout and nothing else does, as a summary on a terminal, as JSON anywhere else; notes and
+progress go to stderr. Exit code 0: done, 2: bad input or usage (one line on stderr), 1: a fault of ours.
 """
 
 from __future__ import annotations

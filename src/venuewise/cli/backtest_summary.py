@@ -52,7 +52,7 @@ def verdict(result: dict[str, Any], against: str = HEADLINE) -> Text:
     rest = [_sample(result), f"latency {_latency(result)} ms", _kind(result)]
     n = count(orders["n"], "order")
     if interval is None:
-        why = orders.get("intervals", {}).get("why_none", "too few orders that do not overlap")
+        why = orders["intervals"]["why_none"]
         text = f"No verdict against {other}: {mean} bps, without an interval ({why}); {', '.join([n, *rest])}"
         return said(text, "bold yellow")
     bounds = f"{INTERVAL} {between(interval)}"
@@ -93,7 +93,7 @@ def _parts(result: dict[str, Any], files: Sequence[Path]) -> Iterator[Renderable
     yield said(
         f"Penalties, dollars a share: {', '.join(f'{key} {value:g}' for key, value in best.items())}; {tie}"
     )
-    for note in data["notes"]:
+    for note in [*orders.get("notes", []), *data["notes"]]:
         yield said(f"Note: {note}")
     if files:
         yield said(f"Files: {', '.join(map(str, files))}; --json prints the JSON here")

@@ -125,6 +125,11 @@ def test_a_mistake_on_a_terminal_is_one_line_on_stderr(folder: Path) -> None:
     assert len(notes.splitlines()) == 1
 
 
+def test_a_closed_stdout_is_no_terminal(folder: Path) -> None:
+    command = ("sh", "-c", f"{sys.executable} -m venuewise allocate book.json >&-")
+    assert on_terminal(*command, cwd=folder) == (0, "", "")
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
 def test_make_demo_shows_the_summary_on_a_terminal_and_only_json_in_a_pipe(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)

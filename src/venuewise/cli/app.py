@@ -66,7 +66,7 @@ def show(
     result: dict[str, Any], summary: Callable[[dict[str, Any]], RenderableType], as_json: bool = False
 ) -> None:
     """Print a result: its summary on a terminal; JSON anywhere else, or where it is asked for."""
-    if as_json or not sys.stdout.isatty():
+    if as_json or sys.stdout is None or not sys.stdout.isatty():  # None: it was closed before we began
         print_json(result)
         return
     from venuewise.cli.terminal import drawn

@@ -385,3 +385,34 @@ def test_rejected_requests_leave_nothing_behind() -> None:
     them.process("orders", incoming(request("cancel", symbol="X1"), request(symbol="X2", strategy="magic")))
     assert not them.desks
     assert them.changes() == []
+
+
+@pytest.mark.parametrize(("strategy", "sent"), [("optimized", []), ("best_ask", [0, 1, 2])])
+def test_without_a_mid_what_needs_one_waits_and_says_so(strategy: str, sent: list[int]) -> None:
+    # With a mid of 10.05, a share at 10.10 is dearer than waiting; without the bid there is no mid to tell.
+    asks = [[(1010, 40 + i)] for i in range(4)]
+    events = events_of([0, 1, 2, 3], [0] * 4, asks, [[(1000, 9)], [], [(1000, 9)], [(1000, 9)]])
+    params = {"lambda_under": 0.02, "theta_queue": 0.0} if sent == [] else {}
+    them = router()
+    them.process("orders", incoming(request(quantity=1000, strategy=strategy, params=params)))
+    outputs = them.route(events, False).outputs
+    assert [child["ts"] - START for child in said(outputs, "children")] == sent
+    notes = [line["note"] for row in said(outputs, "decisions") for line in row.get("orders", [])]
+    assert notes == ["", "" if sent else "waiting for a mid: one side of the market is missing", ""]
+
+
+def test_an_order_that_arrives_while_a_side_is_gone_waits_for_its_mid() -> None:
+    events = events_of([0, 1, 2, 3], [0] * 4, [[(1002, 40)]] * 4, [[(1000, 9)], [], [(1000, 9)], []])
+    them = router()
+    them.process("orders", incoming(request(strategy="best_ask", start=START + 1)))
+    them.route(events, False)
+    parent = them.ledger.orders["a"].parent
+    assert (parent.arrival_price, parent.open) == (10.01, 60)
+
+
+def test_a_side_that_was_never_shown_is_not_waited_for() -> None:
+    them = router()
+    them.process("orders", incoming(request(strategy="optimized", params={"lambda_under": 0.02})))
+    them.route(events_of([0, 1], [0, 0], [[(1002, 40)]] * 2), False)
+    parent = them.ledger.orders["a"].parent
+    assert (parent.arrival_price, parent.open) == (10.02, 60)

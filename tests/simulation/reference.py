@@ -55,7 +55,8 @@ class Reference:
         self.open, self.flight = quantity, []
         self.arrival: float | None = None
         ev = self.events
-        one_sided = (ev.bid_px if self.sign > 0 else ev.ask_px)[:, 0].min() == UNDEFINED_PRICE
+        far_sz = (ev.bid_sz if self.sign > 0 else ev.ask_sz)[:, 0]
+        one_sided = not any(size > 0 and a != ACTION_CLEAR for size, a in zip(far_sz, ev.action, strict=True))
         times = ev.ts.tolist()
         for row, now in enumerate(times):
             if now > end:
@@ -67,14 +68,18 @@ class Reference:
                 continue
             best, far = self.best(now)
             if self.arrival is None:
-                if best is None or (far is None and not one_sided):
+                self.arrival = self.reference(best, far, one_sided)
+                if self.arrival is None:
                     continue
-                self.arrival = self.reference(best, far)
             if self.open == 0:
                 continue
             offers = [self.offers(shop, depth, now) for shop in self.shops]
             wanted = decide(
-                offers=offers, reference=self.reference(best, far), open=self.open, quantity=quantity, now=now
+                offers=offers,
+                reference=self.reference(best, far, one_sided),
+                open=self.open,
+                quantity=quantity,
+                now=now,
             )
             for venue in sorted(wanted):
                 shares, limit = wanted[venue]
@@ -123,7 +128,8 @@ class Reference:
             elif self.frictions.refill == "added":
                 kept[price] = min(taken, size)
         shop.take, shop.taken, shop.open = new, kept, True
-        shop.far = None if far == UNDEFINED_PRICE else int(far)
+        far_size = (ev.bid_sz if self.sign > 0 else ev.ask_sz)[row, 0]
+        shop.far = None if far == UNDEFINED_PRICE or far_size == 0 else int(far)
         shop.spoke, shop.row = int(ev.ts[row]), row
 
     def present(self, shop: Shop, now: int) -> bool:
@@ -141,9 +147,11 @@ class Reference:
         )
 
     @staticmethod
-    def reference(best: int | None, far: int | None) -> float:
-        known = [float(price) for price in (best, far) if price is not None]
-        return sum(known) / len(known) if known else 0.0
+    def reference(best: int | None, far: int | None, one_sided: bool) -> float | None:
+        """Return the mid, None where a side is missing; what stands to be taken in data of one side only."""
+        if one_sided:
+            return None if best is None else float(best)
+        return None if best is None or far is None else (best + far) / 2
 
     def offers(self, shop: Shop, depth: int, now: int) -> Levels:
         if not self.present(shop, now):

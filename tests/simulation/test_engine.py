@@ -66,7 +66,7 @@ def reference_decision(
         return {venue: (min(wanted, offers[venue][0][1]), offers[venue][0][0])}
 
     def decide(
-        offers: list[list[tuple[int, int]]], reference: float, open: int, quantity: int, now: int
+        offers: list[list[tuple[int, int]]], reference: float | None, open: int, quantity: int, now: int
     ) -> dict[int, tuple[int, int]]:
         if isinstance(strategy, BestAsk):
             return best(offers, open)
@@ -88,6 +88,8 @@ def reference_decision(
                     wanted[venue] = (wanted.get(venue, (0, 0))[0] + part, price)
             return wanted
         assert isinstance(strategy, Static)
+        if reference is None:
+            return {}
         limit = strategy.lambda_under + strategy.theta_queue
         costs = [
             ((sign * (p - reference) + FEES[v]) / 1e9, v, j, p, s)
@@ -411,3 +413,22 @@ def test_waiting_for_the_end_is_no_way_around_adverse_moves() -> None:
     outcome = work(events, Static(lambda_under=0.0, theta_queue=0.0), quantity=100, frictions=unlucky)
     assert (outcome.swept, outcome.open) == (80, 20)
     assert outcome.fills[:, FILL_PRICE].tolist() == [1001 * TICK]
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_while_the_other_side_is_gone_the_static_router_waits_and_the_others_do_not(side: str) -> None:
+    # With a mid of 10.05, a share at 10.10 is dearer than waiting. Without the bid there is no mid to tell.
+    near, far = [[(1010, 50 + i)] for i in range(4)], [[(1000, 50)], [], [(1000, 50)], [(1000, 50)]]
+    if side == "sell":
+        near = [[(990, 50 + i)] for i in range(4)]
+    events = events_of([0, 1, 2, 3], [0] * 4, *((near, far) if side == "buy" else (far, near)))
+    patient = work(events, Static(lambda_under=0.02, theta_queue=0.0), quantity=20, side=side)
+    assert (patient.filled, patient.swept, patient.fills[:, 0].tolist()) == (20, 20, [START + 3])
+    for strategy in (BestAsk(), Vwap(), Twap(slice_seconds=1e-9)):
+        busy = work(events, strategy, quantity=80, side=side)
+        assert START + 1 in busy.fills[:, 0].tolist()
+
+
+def test_what_shows_no_shares_is_no_quote() -> None:
+    events = events_of([0, 1], [0, 1], [[(1004, 5)], [(1003, 5)]], [[(999, 0)], [(990, 5)]])
+    assert work(events, BestAsk(), quantity=1).arrival_price == 996.5 * TICK

@@ -196,6 +196,14 @@ def _per_venue(run: Outcome, venues: Sequence[Venue]) -> list[dict[str, object]]
     return table
 
 
+def _notes(comparison: Comparison) -> list[str]:
+    """Say what about the data changes what the figures mean."""
+    if not comparison.one_sided:
+        return []
+    near, far = ("ask", "a bid") if comparison.settings.side == "buy" else ("bid", "an ask")
+    return [f"No row shows {far}, so there is no mid: costs are measured against the best {near}."]
+
+
 def _data(comparison: Comparison) -> dict[str, object]:
     events = comparison.events
     return {
@@ -215,5 +223,5 @@ def _data(comparison: Comparison) -> dict[str, object]:
             for code, (venue, publisher) in enumerate(zip(comparison.venues, events.publishers, strict=True))
         ],
         "synthetic": events.synthetic,
-        "notes": list(events.notes),
+        "notes": [*events.notes, *_notes(comparison)],
     }

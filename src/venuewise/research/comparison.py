@@ -61,6 +61,8 @@ class Comparison:
         Parent orders of the two parts.
     without_quotes : tuple of int
         Orders of the two parts that were left out because no venue spoke or showed a usable quote in their time.
+    one_sided : bool
+        Whether the data never show the side opposite to the one taken from: arrival prices are then no mids.
     outcomes : dict of str to list of Outcome
         By strategy ("optimized" first), one for each parent order of `quoted_on`. The first order's have
         their blotter; they are the classic single-order figures.
@@ -73,6 +75,7 @@ class Comparison:
     tuned_on: list[Span] = field(repr=False)
     quoted_on: list[Span] = field(repr=False)
     without_quotes: tuple[int, int]
+    one_sided: bool
     outcomes: dict[str, list[Outcome]] = field(repr=False)
 
 
@@ -126,7 +129,9 @@ def compare(
         outcomes = {strategy.name: work.outcomes(strategy, tasks) for strategy in (best, *compared, *extra)}
     tuned_on, quoted_on = ([Span(task.start, task.end) for task in some] for some in (train_tasks, tasks))
     left_out = (len(planned[0]) - len(tuned_on), len(planned[1]) - len(quoted_on))
-    return Comparison(settings, events, venues, tuned, tuned_on, quoted_on, left_out, outcomes)
+    return Comparison(
+        settings, events, venues, tuned, tuned_on, quoted_on, left_out, market.one_sided, outcomes
+    )
 
 
 def _router(settings: Settings, parameters: Parameters) -> Static:

@@ -38,6 +38,7 @@ class ClosedLoop:
 
         While no order is open there is nothing to exchange, and rows go through in bulk.
         """
+        self.router.foresee_sides(events)
         first, rows = 0, len(events)
         while first < rows:
             last = min(first + (1 if self.router.ledger.orders else IDLE_ROWS), rows)

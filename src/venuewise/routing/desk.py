@@ -13,8 +13,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from venuewise.data.events import UNDEFINED_PRICE, Int64
-from venuewise.market.book import Quotes, reference_price, sign_of
+from venuewise.data.events import PRICE_SCALE, UNDEFINED_PRICE, Int64
+from venuewise.market.book import Quotes, sign_of
 from venuewise.market.venues import VenueTable
 from venuewise.routing.ladder import Ladder, Quote, SavedQuote, save_quote, saved_quote
 from venuewise.routing.parent_state import Parent, Working
@@ -89,6 +89,8 @@ class Desk:
         Rows in the book so far.
     now : int
         Time of the last of them, ns.
+    seen_bid, seen_ask : bool
+        Whether any of them showed that side: data that have not are measured against the price to take.
     orders : dict of str to Working
         Open orders by id, in the order of their acceptance.
     pending : dict of (side, publisher) to int
@@ -122,8 +124,8 @@ class Desk:
         self.changed.add(quote.publisher)
         self.rows += 1
         self.now = quote.ts
-        self.seen_bid = self.seen_bid or bool(len(quote.bid_px) and quote.bid_px[0] != UNDEFINED_PRICE)
-        self.seen_ask = self.seen_ask or bool(len(quote.ask_px) and quote.ask_px[0] != UNDEFINED_PRICE)
+        self.seen_bid = self.seen_bid or bool(len(quote.bid_sz) and quote.bid_sz[0] > 0)
+        self.seen_ask = self.seen_ask or bool(len(quote.ask_sz) and quote.ask_sz[0] > 0)
 
     def add_pending(self, side: str, publisher: int, shares: int) -> None:
         """Note shares sent to a venue, or (negative) answered for."""
@@ -132,10 +134,8 @@ class Desk:
         if not self.pending[key]:
             del self.pending[key]
 
-    def quotes(
-        self, parent: Parent, now: int, depth: int, queue_priority: float
-    ) -> tuple[Quotes, tuple[int, int]]:
-        """Return what a parent order may take now within its limit, and the best prices (to take, other side)."""
+    def quotes(self, parent: Parent, now: int, depth: int, queue_priority: float) -> Quotes:
+        """Return what a parent order may take now within its limit; the best bid and ask are the market's."""
         side = parent.order.side
         on_the_way = [self.pending.get((side, publisher), 0) for publisher in self.ladder.publishers]
         price, size, take, far = self.ladder.view(
@@ -143,21 +143,14 @@ class Desk:
         )
         if parent.limit is not None:
             within_limit(price, size, parent.limit, sign_of(side))
-        bid, ask = (far, take) if side == "buy" else (take, far)
-        return Quotes(side, price, size, self.ladder.fee, self.ladder.rebate, bid, ask), (take, far)
+        bid, ask, seen = (far, take, self.seen_bid) if side == "buy" else (take, far, self.seen_ask)
+        return Quotes(side, price, size, self.ladder.fee, self.ladder.rebate, bid, ask, one_sided=not seen)
 
-    def arrive(self, parent: Parent, take: int, far: int) -> bool:
-        """Measure an order's arrival price once there is one; say whether there is.
-
-        The price is the mid; where the data have never shown the other side, the price to take.
-        """
-        if parent.arrival_price is not None:
-            return True
-        two_sided = self.seen_bid if parent.order.side == "buy" else self.seen_ask
-        if take == UNDEFINED_PRICE or (two_sided and far == UNDEFINED_PRICE):
-            return False
-        parent.arrival_price = reference_price(take, far) / 1e9
-        return True
+    def arrive(self, parent: Parent, quotes: Quotes) -> bool:
+        """Measure an order's arrival price once there is one; say whether there is."""
+        if parent.arrival_price is None and not np.isnan(quotes.reference):
+            parent.arrival_price = quotes.reference / PRICE_SCALE
+        return parent.arrival_price is not None
 
     def save(self) -> bytes:
         """Return the state entry of the desk."""

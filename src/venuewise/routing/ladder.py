@@ -167,7 +167,10 @@ class Ladder:
             shown = levels[:MAX_LEVELS]
             into[row, : len(shown)] = shown
             into[row, len(shown) :] = UNDEFINED_PRICE if into is self.bid_px or into is self.ask_px else 0
-        self.best_bid[row], self.best_ask[row] = self.bid_px[row, 0], self.ask_px[row, 0]
+        for best, px, sz in (
+            (self.best_bid, self.bid_px, self.bid_sz), (self.best_ask, self.ask_px, self.ask_sz),
+        ):  # fmt: skip
+            best[row] = px[row, 0] if sz[row, 0] > 0 else UNDEFINED_PRICE
 
     def _lay_out(self, publishers: tuple[int, ...]) -> None:
         """Make room for these venues, in order, and move what is known to its new place."""
@@ -195,6 +198,7 @@ class Ladder:
             Market(
                 ts=self.ts, venue=np.arange(rows), clears=np.zeros(rows, np.uint8), take_px=px, take_sz=sz,
                 far_px=far, fee=self.fee, rebate=self.rebate, sign=sign, max_age=self.max_age,
+                one_sided=False,
             )
             for px, sz, far, sign in (
                 (self.ask_px, self.ask_sz, self.best_bid, 1), (self.bid_px, self.bid_sz, self.best_ask, -1),

@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
-from venuewise.data.events import NS_PER_SECOND, Events
+from venuewise.data.events import ACTION_CLEAR, NS_PER_SECOND, Events
 from venuewise.data.reader import iso
 from venuewise.errors import ConfigError
 from venuewise.kafka.processing import DeadLetter, Incoming, Processed
@@ -51,7 +51,7 @@ from venuewise.simulation.state import (
     NS_PER_MS,
     Frictions,
 )
-from venuewise.strategies import Twap
+from venuewise.strategies import Static, Twap
 
 MOST_IN_FLIGHT: Final = 10_000
 """Child orders of one parent on their way at once; beyond them it waits for fills."""
@@ -131,6 +131,16 @@ class Parents:
             if desk.held is not None:  # its arrays are the batch's: keep the row, not the batch
                 desk.held = desk.held.copied()
         return self.ledger.hand_over([])
+
+    def foresee_sides(self, events: Events) -> None:
+        """Note which sides recorded data will show, as a backtest knows it; on a topic, it is what has come so far."""
+        for code in np.unique(events.symbol).tolist():
+            desk, rows = (
+                self._desk(events.symbols[code]),
+                (events.symbol == code) & (events.action != ACTION_CLEAR),
+            )
+            desk.seen_bid = desk.seen_bid or bool(np.any(events.bid_sz[rows, 0] > 0))
+            desk.seen_ask = desk.seen_ask or bool(np.any(events.ask_sz[rows, 0] > 0))
 
     def close(self) -> Processed:
         """End of all data, as a file has one: complete the last updates, and end every order."""
@@ -212,11 +222,11 @@ class Parents:
 
     def _decide_for(self, desk: Desk, working: Working) -> OrderLine:
         parent, order = working.parent, working.parent.order
-        quotes, best = desk.quotes(parent, desk.now, self.settings.depth, self.settings.queue_priority)
+        quotes = desk.quotes(parent, desk.now, self.settings.depth, self.settings.queue_priority)
         sent: list[ChildLine] = []
         note = ""
         first = parent.arrival_price is None
-        if not desk.arrive(parent, *best):
+        if not desk.arrive(parent, quotes):
             note = "waiting for a quote to take, and for one on the other side"
         elif len(working.children) >= MOST_IN_FLIGHT:
             note = f"waiting for fills: {MOST_IN_FLIGHT} child orders are on their way"
@@ -228,6 +238,8 @@ class Parents:
                 note = chosen
             else:
                 sent = [self._send(desk, working, *choice, ts=desk.now) for choice in chosen]
+                if isinstance(working.strategy, Static) and np.isnan(quotes.reference):
+                    note = "waiting for a mid: one side of the market is missing"
         return OrderLine(
             order.id, order.strategy, order.side, parent.quantity, parent.filled, working.in_flight, parent.open,
             sent, note,
@@ -290,7 +302,7 @@ class Parents:
         """Send what is open through the whole book, again and again until nothing is offered any more."""
         parent = working.parent
         now = max(parent.end, desk.now)
-        quotes, _ = desk.quotes(parent, now, MAX_LEVELS, self.settings.queue_priority)
+        quotes = desk.quotes(parent, now, MAX_LEVELS, self.settings.queue_priority)
         for venue, publisher in enumerate(desk.ladder.publishers):
             if publisher in parent.dry:
                 quotes.size[venue] = 0

@@ -17,7 +17,7 @@ from venuewise.allocation.kernels import EXACT_FILL, GREEDY_EXACT_FILL
 from venuewise.data.events import Events
 from venuewise.errors import ConfigError
 from venuewise.kafka.processing import DeadLetter, Incoming, Outgoing, Processed
-from venuewise.market.book import NO_AGE_LIMIT, sign_of
+from venuewise.market.book import NO_AGE_LIMIT, shown, sign_of
 from venuewise.market.venues import Venue, VenueTable, fees
 from venuewise.messages.market import SYNTHETIC_HEADER, Decoder, encode, joined_text
 from venuewise.routing.decision_json import ROOM, VENUE_ROOM, Texts, write_decisions
@@ -171,6 +171,8 @@ class WhatIf:
             joined, first = self.books.join(saved.events)
             for row in range(first, len(joined)):
                 self.books.row_of[joined.symbol[row], joined.venue[row]] = row
+                far_sz = joined.bid_sz if self.plan.sign > 0 else joined.ask_sz
+                self.books.far_seen[joined.symbol[row]] |= far_sz[row, 0] > 0
             self.books.keep(joined, first)
         for key, value in entries:
             if key.startswith(_CLOCK):
@@ -180,18 +182,15 @@ class WhatIf:
     def _decide(self, joined: Events, first: int) -> tuple[Decisions, list[str]]:
         """Decide at each row; return also what was wrong with a strategy of the user's own."""
         buy = self.plan.sign > 0
-        take_px, take_sz, far = (
-            (joined.ask_px, joined.ask_sz, joined.bid_px)
-            if buy
-            else (joined.bid_px, joined.bid_sz, joined.ask_px)
-        )
+        asks, bids = (joined.ask_px, joined.ask_sz), (joined.bid_px, joined.bid_sz)
+        (take_px, take_sz), far = (asks, bids) if buy else (bids, asks)
         rows = Rows(
             ts=np.ascontiguousarray(joined.ts),
             symbol=joined.symbol.astype(np.int64),
             venue=joined.venue.astype(np.int64),
             take_px=np.ascontiguousarray(take_px),
             take_sz=np.ascontiguousarray(take_sz),
-            far_px=np.ascontiguousarray(far[:, 0]),
+            far_px=shown(*far),
         )
         taker_fee, rebate = fees(self._venues)
         venues = len(self._venues)
@@ -199,10 +198,11 @@ class WhatIf:
         books, own = self.books, self.settings.strategy
         if own is not None:
             return decisions, ask_at_rows(
-                own, rows, books.row_of, books.decided_at, first, self.plan, taker_fee, rebate, decisions
-            )
+                own, rows, books.row_of, books.decided_at, books.far_seen, first, self.plan, taker_fee, rebate,
+                decisions,
+            )  # fmt: skip
         decide_rows(
-            rows, books.row_of, books.decided_at, first, self.plan, taker_fee, rebate,
+            rows, books.row_of, books.decided_at, books.far_seen, first, self.plan, taker_fee, rebate,
             room_for(venues, self.plan.depth), decisions,
         )  # fmt: skip
         return decisions, []
@@ -247,12 +247,15 @@ class WhatIf:
             for v in self._venues
         ]
         about = {"order_size": settings.order_size, "side": settings.side, "algorithm": settings.name}
+        near, far = ("an ask", "a bid") if buy else ("a bid", "an ask")
         common = [
             '{"symbol":', ',"timestamp":"', '",' + _json(about)[1:-1], ',"mid":', ',"allocation":[',
             '],"total_cost":', ',"execution_summary":{"total_executed":', ',"underfill":', ',"overfill":',
             ',"cash_spent":', ',"fill_rate":', '},"venues":[', f',"{size}":', ',"synthetic":false}',
-            ',"synthetic":true}', f',"refused":"no venue shows {"an ask" if buy else "a bid"} that can be taken"',
-            ',"refused":"waiting for the next interval"', *(f',"refused":{_json(reason)}' for reason in reasons),
+            ',"synthetic":true}', f',"refused":"no venue shows {near} that can be taken"',
+            ',"refused":"waiting for the next interval"',
+            f',"refused":"no venue shows {far}: there is no mid to measure against"',
+            *(f',"refused":{_json(reason)}' for reason in reasons),
         ]  # fmt: skip
         names = [_json(symbol) for symbol in symbols]
         return Texts(*joined_text(common), *joined_text(names), *joined_text(before), *joined_text(after))

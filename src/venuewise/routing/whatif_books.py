@@ -30,7 +30,8 @@ from venuewise.strategies.kernels import Float64, Room, decide, take_best
 DECIDED: Final = 0
 NO_QUOTE: Final = 1
 WAITING: Final = 2
-FAILED: Final = 3
+NO_MID: Final = 3
+FAILED: Final = 4
 MODEL: Final = -1
 """Kind of decision that solves the static model; other kinds are those of the built-in strategies."""
 
@@ -88,7 +89,7 @@ class Decisions(NamedTuple):
     Attributes
     ----------
     status : ndarray of int64
-        `DECIDED`, `NO_QUOTE` or `WAITING`; from `FAILED` on, what is wrong with a strategy of the user's own.
+        `DECIDED`, `NO_QUOTE`, `WAITING` or `NO_MID`; from `FAILED` on, what is wrong with a strategy of the user's own.
     known : ndarray of uint8, shape (n, V)
         1 where the venue has ever quoted the symbol.
     price, size : ndarray of int64, shape (n, V)
@@ -156,26 +157,31 @@ def new_view(venues: int, depth: int) -> View:
 
 @kernel
 def look(
-    rows: Rows, row_of: Int64, decided_at: Int64, row: int, first: int, plan: Plan, fee: Int64, rebate: Int64,
-    view: View, into: Decisions,
-) -> tuple[int, int, int]:  # fmt: skip
+    rows: Rows, row_of: Int64, decided_at: Int64, far_seen: UInt8, row: int, first: int, plan: Plan, fee: Int64,
+    rebate: Int64, view: View, into: Decisions,
+) -> tuple[int, int, int, float]:  # fmt: skip
     """Bring the book up to a row, view it, and note whether to decide there.
 
-    `row_of` (symbol x venue) and `decided_at` (symbol, ns of the last decision) are brought up to date.
+    `row_of` (symbol x venue), `decided_at` (symbol, ns of the last decision) and `far_seen` (symbol, whether the side
+    opposite to the one to take was ever shown) are brought up to date.
 
     Returns
     -------
     k, take, far : int
         How many venues show anything, 0 where nothing is to be decided; best price to take and of the other side.
+    reference : float
+        What costs are measured against, 1e-9 dollars; see `venuewise.market.book.reference_price`.
     """
     venues, depth = view.price.shape
     at, symbol, now = row - first, rows.symbol[row], rows.ts[row]
     row_of[symbol, rows.venue[row]] = row
     book = row_of[symbol]
+    far_seen[symbol] |= rows.far_px[row] != UNDEFINED_PRICE
     take, far = view_quotes(
         rows.take_px, rows.take_sz, rows.far_px, rows.ts, book, view.taken, view.taken[:, 0], 1.0, now,
         plan.max_age, plan.sign, view.price, view.size,
     )  # fmt: skip
+    reference = reference_price(take, far, not far_seen[symbol])
     k = 0
     for venue in range(venues):
         into.known[at, venue] = book[venue] != NO_ROW
@@ -194,13 +200,13 @@ def look(
             k += 1
     if plan.interval > 0 and decided_at[symbol] >= 0 and now < decided_at[symbol] + plan.interval:
         into.status[at] = WAITING
-        return 0, take, far
-    if k == 0:
-        into.status[at] = NO_QUOTE
-        return 0, take, far
+        return 0, take, far, reference
+    if k == 0 or np.isnan(reference):
+        into.status[at] = NO_QUOTE if k == 0 else NO_MID
+        return 0, take, far, reference
     into.status[at] = DECIDED
     decided_at[symbol] = now
-    return k, take, far
+    return k, take, far, reference
 
 
 @kernel
@@ -226,16 +232,18 @@ def note_split(at: int, k: int, mid: float, plan: Plan, view: View, into: Decisi
 
 @kernel
 def decide_rows(
-    rows: Rows, row_of: Int64, decided_at: Int64, first: int, plan: Plan, fee: Int64, rebate: Int64,
+    rows: Rows, row_of: Int64, decided_at: Int64, far_seen: UInt8, first: int, plan: Plan, fee: Int64, rebate: Int64,
     room: Room, into: Decisions,
 ) -> None:  # fmt: skip
     """Bring the books up to each row from `first` on, and decide there; see `look`."""
     view = new_view(row_of.shape[1], plan.depth)
     for row in range(first, len(rows.ts)):
-        k, take, far = look(rows, row_of, decided_at, row, first, plan, fee, rebate, view, into)
+        k, _, _, reference = look(
+            rows, row_of, decided_at, far_seen, row, first, plan, fee, rebate, view, into
+        )
         if k == 0:
             continue
-        reference, now = reference_price(take, far), rows.ts[row]
+        now = rows.ts[row]
         mid = reference / PRICE_SCALE
         if plan.kind == MODEL:
             allocate_kernel(
@@ -269,6 +277,7 @@ class Books:
         self.rows: Events | None = None
         self.row_of = np.empty((0, 0), np.int64)
         self.decided_at = np.empty(0, np.int64)
+        self.far_seen = np.empty(0, np.uint8)
 
     def join(self, batch: Events) -> tuple[Events, int]:
         """Put the known rows before a batch, in this object's codes; return both, and where the batch begins.
@@ -331,6 +340,7 @@ class Books:
             self.rows = replace(self.rows, venue=code[self.rows.venue], publishers=publishers)
         decided_at = np.full(symbols, -1, np.int64)
         decided_at[: len(self.decided_at)] = self.decided_at
+        self.far_seen = np.pad(self.far_seen, (0, symbols - len(self.far_seen)))
         self.publishers, self.row_of, self.decided_at = publishers, row_of, decided_at
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from venuewise.data.events import PRICE_SCALE, Int64
-from venuewise.market.book import Quotes, reference_price
+from venuewise.data.events import PRICE_SCALE, Int64, UInt8
+from venuewise.market.book import Quotes
 from venuewise.routing.child_choice import Choice, ask_strategy
 from venuewise.routing.whatif_books import FAILED, Decisions, Plan, Rows, View, look, new_view, note_split
 from venuewise.strategies import ParentOrder, Strategy
 
 
 def ask_at_rows(
-    strategy: Strategy, rows: Rows, row_of: Int64, decided_at: Int64, first: int, plan: Plan, fee: Int64,
-    rebate: Int64, into: Decisions,
+    strategy: Strategy, rows: Rows, row_of: Int64, decided_at: Int64, far_seen: UInt8, first: int, plan: Plan,
+    fee: Int64, rebate: Int64, into: Decisions,
 ) -> list[str]:  # fmt: skip
     """Bring the books up to each row from `first` on, and ask the strategy there what a new order would send.
 
@@ -30,14 +30,17 @@ def ask_at_rows(
     reasons: dict[str, int] = {}
     for row in range(first, len(rows.ts)):
         at, now = row - first, int(rows.ts[row])
-        k, take, far = look(rows, row_of, decided_at, row, first, plan, fee, rebate, view, into)
+        k, take, far, reference = look(
+            rows, row_of, decided_at, far_seen, row, first, plan, fee, rebate, view, into
+        )
         if k == 0:
             continue
-        mid = reference_price(take, far) / PRICE_SCALE
+        mid = reference / PRICE_SCALE
         bid, ask = (far, take) if buy else (take, far)
         quotes = Quotes(
-            "buy" if buy else "sell", view.price.copy(), view.size.copy(), fee, rebate, int(bid), int(ask)
-        )
+            "buy" if buy else "sell", view.price.copy(), view.size.copy(), fee, rebate, int(bid), int(ask),
+            one_sided=not far_seen[rows.symbol[row]],
+        )  # fmt: skip
         order = ParentOrder(quotes.side, plan.order_size, plan.order_size, now, now + plan.horizon, mid)
         chosen = ask_strategy(strategy, quotes, order, now)
         if isinstance(chosen, str):

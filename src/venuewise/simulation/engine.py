@@ -42,7 +42,6 @@ from venuewise.simulation.state import (
     State,
     new_state,
     nothing_yet,
-    one_sided,
 )
 from venuewise.strategies import BestAsk, ParentOrder, Static, Strategy, Twap, Vwap
 from venuewise.strategies.kernels import room_for
@@ -68,7 +67,7 @@ class Task:
     row_of : ndarray of int64, shape (venues,)
         Last row of each venue before `first`.
     arrival_price : float
-        Mid at arrival in 1e-9 dollars.
+        Mid at arrival in 1e-9 dollars; the best price to take in data that never show the other side.
     worst_price : int
         Worst price to take that any venue showed, on any level, while the order was worked; 1e-9 dollars.
     """
@@ -163,7 +162,7 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
     last = int(np.searchsorted(market.ts, end, side="right"))
     row_of = nothing_yet(len(market.fee))
     last_rows(market.venue, market.clears, first, row_of)
-    first, arrival_price = find_arrival(market, row_of, first, last, one_sided(market))
+    first, arrival_price = find_arrival(market, row_of, first, last)
     if first < 0:
         raise NoQuotesError(
             "no venue shows a usable quote between the order's start and end "
@@ -298,7 +297,7 @@ def _work_in_python(
             continue
         bid, ask = (far, take) if market.sign > 0 else (take, far)
         children = strategy.decide(
-            Quotes(task.side, price, size, market.fee, market.rebate, bid, ask),
+            Quotes(task.side, price, size, market.fee, market.rebate, bid, ask, market.one_sided),
             ParentOrder(
                 task.side, task.quantity, still_open, task.start, task.end, task.arrival_price / PRICE_SCALE
             ),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from venuewise._jit import kernel
-from venuewise.data.events import UNDEFINED_PRICE, Int64, UInt8
+from venuewise.data.events import Int64, UInt8
 from venuewise.market.book import NO_ROW, reference_price, view_quotes
 from venuewise.simulation.state import (
     CHILD_ORDERS,
@@ -64,11 +64,11 @@ def last_rows(venue: Int64, clears: UInt8, before: int, row_of: Int64) -> None:
 
 
 @kernel
-def find_arrival(market: Market, row_of: Int64, first: int, last: int, one_sided: bool) -> tuple[int, float]:
+def find_arrival(market: Market, row_of: Int64, first: int, last: int) -> tuple[int, float]:
     """Return the first row from `first` on after which there is a reference price, and that price.
 
-    The price is the mid in 1e-9 dollars (the best price to take, where the data never show the other side).
-    Row -1 stands for none. `row_of` is brought up to the row before the one returned.
+    The price is in 1e-9 dollars (see `venuewise.market.book.reference_price`). Row -1 stands for none. `row_of` is
+    brought up to the row before the one returned.
     """
     venues = len(row_of)
     nothing = np.zeros((venues, 1), np.int64)
@@ -83,9 +83,10 @@ def find_arrival(market: Market, row_of: Int64, first: int, last: int, one_sided
             market.take_px, market.take_sz, market.far_px, market.ts, row_of, nothing, nothing[:, 0],
             1.0, market.ts[row], market.max_age, market.sign, price, size,
         )  # fmt: skip
-        if take != UNDEFINED_PRICE and (one_sided or far != UNDEFINED_PRICE):
+        arrival_price = reference_price(take, far, market.one_sided)
+        if not np.isnan(arrival_price):
             row_of[venue] = before
-            return row, reference_price(take, far)
+            return row, arrival_price
     return -1, 0.0
 
 
@@ -401,7 +402,7 @@ def simulate(
             price, size,
         )  # fmt: skip
         totals[DECISIONS] += 1
-        reference = reference_price(take, far)
+        reference = reference_price(take, far, market.one_sided)
         if kind == STATIC and not worth_taking(
             parameters[1] + parameters[2], parameters[3], price, size, room_fee, reference, sign
         ):  # fmt: skip

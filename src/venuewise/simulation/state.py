@@ -12,13 +12,17 @@ import numpy as np
 
 from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events, Int64, UInt8
 from venuewise.errors import ConfigError
-from venuewise.market.book import NO_AGE_LIMIT, NO_ROW, sign_of
+from venuewise.market.book import NO_AGE_LIMIT, NO_ROW, shown, sign_of
 
 NS_PER_MS: Final = 1_000_000
 
 
 class Market(NamedTuple):
-    """One symbol's rows as a parent order of one side sees them."""
+    """One symbol's rows as a parent order of one side sees them.
+
+    `far_px` are best prices of the side opposite to the one that the order takes from; `one_sided` where the data never
+    show that side (see `venuewise.market.book.reference_price`).
+    """
 
     ts: Int64
     venue: Int64
@@ -30,6 +34,7 @@ class Market(NamedTuple):
     rebate: Int64
     sign: int
     max_age: int
+    one_sided: bool
 
 
 class State(NamedTuple):
@@ -166,28 +171,22 @@ def market_of(events: Events, side: str, fee: Int64, rebate: Int64, max_age: int
         Nanoseconds after which a silent venue no longer takes part.
     """
     sign = sign_of(side)
-    take_px, take_sz, far = (
-        (events.ask_px, events.ask_sz, events.bid_px)
-        if sign > 0
-        else (events.bid_px, events.bid_sz, events.ask_px)
-    )
+    asks, bids = (events.ask_px, events.ask_sz), (events.bid_px, events.bid_sz)
+    (take_px, take_sz), far = (asks, bids) if sign > 0 else (bids, asks)
+    far_px = shown(*far)
     return Market(
         ts=np.ascontiguousarray(events.ts),
         venue=events.venue.astype(np.int64),
         clears=(events.action == ACTION_CLEAR).astype(np.uint8),
         take_px=np.ascontiguousarray(take_px),
         take_sz=np.ascontiguousarray(take_sz),
-        far_px=np.ascontiguousarray(far[:, 0]),
+        far_px=far_px,
         fee=np.ascontiguousarray(fee, np.int64),
         rebate=np.ascontiguousarray(rebate, np.int64),
         sign=sign,
         max_age=NO_AGE_LIMIT if max_age is None else max_age,
+        one_sided=bool(np.all((far_px == UNDEFINED_PRICE) | (events.action == ACTION_CLEAR))),
     )
-
-
-def one_sided(market: Market) -> bool:
-    """Tell whether the rows never show the side opposite to the one we take from."""
-    return bool(np.all(market.far_px == UNDEFINED_PRICE))
 
 
 def new_state(market: Market, quantity: int, row_of: Int64, fills: int, in_flight: int) -> State:

@@ -14,7 +14,7 @@ import numpy as np
 
 from venuewise.data.events import NS_PER_SECOND
 from venuewise.errors import ConfigError
-from venuewise.market.book import Quotes, reference_price, sign_of
+from venuewise.market.book import Quotes, sign_of
 from venuewise.strategies.base import ChildOrder, ParentOrder
 from venuewise.strategies.kernels import BEST_ASK, PARAMETERS, STATIC, TWAP, VWAP, Float64, decide, room_for
 
@@ -45,10 +45,9 @@ class _Compiled:
         """Return the child orders to send now; see `Strategy.decide`."""
         venues = len(quotes.price)
         shares, limit = np.empty(venues, np.int64), np.empty(venues, np.int64)
-        take, far = (quotes.ask, quotes.bid) if quotes.side == "buy" else (quotes.bid, quotes.ask)
         decide(
             self.kind, self.parameters, quotes.price, quotes.size,
-            reference_price(take, far), sign_of(quotes.side), order.quantity, order.open, now,
+            quotes.reference, sign_of(quotes.side), order.quantity, order.open, now,
             order.start, order.end, shares, limit,
             room_for(quotes.fee, quotes.rebate, quotes.price.shape[1]),
         )  # fmt: skip
@@ -102,6 +101,7 @@ class Vwap(_Compiled):
 class Static(_Compiled):
     """Split by the exact optimum of the static cost model, measured against the mid.
 
+    Where a side of the market is missing there is no mid, and it waits (`Quotes.reference` has the one exception).
     Only the marketable part of the optimum is sent: nothing rests in a backtest of marketable orders. With
     `fill="free"` shares dearer than the mid by more than `lambda_under + theta_queue` are left for later;
     with `fill="exact_fill"` every share has to go somewhere.

@@ -199,7 +199,10 @@ def decide(
     limit: Int64,
     room: Room,
 ) -> None:
-    """Decide with the built-in strategy of this kind."""
+    """Decide with the built-in strategy of this kind; `reference` is NaN where there is no mid.
+
+    The static model measures against the mid: without one it sends nothing. The others do not need it.
+    """
     shares[:] = 0
     if kind == BEST_ASK:
         take_best(price, size, sign, unsent, shares, limit)
@@ -208,5 +211,5 @@ def decide(
         take_best(price, size, sign, due, shares, limit)
     elif kind == VWAP:
         split_by_size(price, size, unsent, shares, limit)
-    else:
+    elif not np.isnan(reference):
         split_by_model(parameters, price, size, reference, sign, unsent, shares, limit, room)

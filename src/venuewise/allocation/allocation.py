@@ -17,19 +17,9 @@ import numpy.typing as npt
 
 from venuewise.allocation import entry
 from venuewise.allocation.cost import CostModel, Quotes, complain, to_floats, to_number, to_order, to_shares
-from venuewise.allocation.kernels import (
-    BUY,
-    EXACT_FILL,
-    FREE,
-    GREEDY_EXACT_FILL,
-    GREEDY_FREE,
-    SELL,
-    Float64,
-    Int64,
-    split_cost,
-    taken_by_level,
-)
+from venuewise.allocation.optimum import EXACT_FILL, FREE, GREEDY_EXACT_FILL, GREEDY_FREE
 from venuewise.allocation.search import earlier_search, exhaustive_search
+from venuewise.allocation.split import BUY, SELL, Float64, Int64, split_cost, taken_by_level
 from venuewise.errors import ConfigError
 
 Method = Literal["exact", "greedy", "brute_force", "exhaustive"]

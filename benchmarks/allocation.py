@@ -47,7 +47,9 @@ def run() -> Table:
 
         single, lists, many = interleaved(
             partial(one, first, first_size),
-            partial(one, first.tolist(), first_size.tolist(), calls=CALLS // 10),
+            partial(
+                one, first.tolist(), first_size.tolist(), fee.tolist(), rebate.tolist(), calls=CALLS // 10
+            ),
             bulk,
         )
         rows.append(
@@ -64,6 +66,6 @@ def run() -> Table:
         rows,
         (
             "One level a venue, order = 150 shares a venue, m = mid. Calls go through the public functions,",
-            "checks of the book included; lists are converted to arrays first.",
+            "checks of the book included; lists (of prices, sizes, fees and rebates) are converted to arrays first.",
         ),
     )

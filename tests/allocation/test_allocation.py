@@ -44,6 +44,10 @@ def problems(draw: st.DrawFn, levels_max: int = 3) -> tuple[int, dict[str, Any],
     return draw(st.integers(0, 3_000)), book, model
 
 
+def ragged(rows: list[Any]) -> bool:
+    return len({len(row) for row in rows if isinstance(row, list)}) > 1
+
+
 def mirrored(book: dict[str, Any]) -> dict[str, Any]:
     """The same book for a seller: bids as far below 128 dollars as the asks are above."""
     other = {name: value for name, value in book.items() if not name.startswith("ask")}
@@ -257,11 +261,44 @@ def test_arrays_of_any_kind_give_the_same_answer() -> None:
         {"ask": np.repeat(ready["ask"], 2)[::2]},
         {"fee": 0.003},
         {"rebate": (0.002, 0.002, 0.002)},
+        {"ask": tuple(BOOK["ask"]), "ask_size": (400, 300, 800)},
+        {"ask_size": [400.0, 300.0, 800.0]},
+        {"ask": list(ready["ask"]), "ask_size": list(ready["ask_size"]), "fee": np.float64(0.003)},
+        {"ask": ready["ask"].astype(object).tolist(), "fee": [0.003] * 3, "rebate": [0.002] * 3},
     )
     for change in changes:
         a = vw.allocate(900, **{**ready, **change}, **MODEL)
         assert a.shares.tolist() == expected.shares.tolist()
         assert a.cost == expected.cost
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.sampled_from(["exact_fill", "free"]), st.sampled_from([list, tuple]), st.booleans())
+def test_lists_give_the_answer_of_arrays(
+    problem: tuple[int, dict[str, Any], dict[str, Any]], fill: Any, row: Any, whole_dollars: bool
+) -> None:
+    order, book, model = problem
+    if whole_dollars:  # prices, fee and rebate as plain ints
+        book |= {"ask": [list(range(100, 100 + len(row))) for row in book["ask"]], "fee": 0, "rebate": -1}
+    venues = len(book["ask"])
+    lists = {name: row(map(row, v)) if name.startswith("ask") else v for name, v in book.items()}
+    here = vw.allocate(order, **lists, **model, fill=fill)
+    arrays = {
+        "ask": np.array(book["ask"], np.float64),
+        "ask_size": np.array(book["ask_size"], np.int64),
+        "fee": np.full(venues, book["fee"], np.float64),
+        "rebate": np.full(venues, book["rebate"], np.float64),
+        "mid": book["mid"],
+    }
+    there = vw.allocate(order, **arrays, **model, fill=fill)
+    assert here.shares.tolist() == there.shares.tolist()
+    assert here.taken.tolist() == there.taken.tolist()
+    assert (here.cost, here.cash, here.executed, here.gap) == (
+        there.cost,
+        there.cash,
+        there.executed,
+        there.gap,
+    )
 
 
 @pytest.mark.parametrize("as_arrays", [False, True])
@@ -281,6 +318,17 @@ def test_arrays_of_any_kind_give_the_same_answer() -> None:
         ({"ask_size": [1, 2, 2.5]}, "ask_size must be whole shares"),
         ({"ask_size": [1, 2, 10**13]}, "ask_size must be whole shares|venue 2: a size must be"),
         ({"ask": ["a", "b", "c"]}, "ask must be numbers"),
+        ({"ask": ["1", "2", "3"]}, "ask must be numbers"),
+        ({"ask": [[1.0, 2.0], [1.0], [1.0]], "ask_size": [[1, 2], [1], [1]]}, "ask must be numbers"),
+        ({"ask_size": 100}, r"ask has shape \(3,\) and ask_size \(\)"),
+        ({"ask_size": [True, True, True]}, "ask_size must be numbers"),
+        ({"fee": True}, "fee must be numbers"),
+        ({"fee": "0.003"}, "fee must be numbers"),
+        ({"fee": 10**400}, "fee must be numbers"),
+        (
+            {"rebate": [[0.1, 0.1, 0.1]]},
+            r"rebate must be one number or 3, one a venue; its shape is \(1, 3\)",
+        ),
         ({"fee": [0.1, np.nan, 0.1]}, "venue 1: a fee must be"),
         ({"fee": [0.1, 0.1]}, "fee must be one number or 3"),
         ({"rebate": [0.1, 0.1, np.inf]}, "venue 2: a rebate must be"),
@@ -316,7 +364,9 @@ def test_nonsense_is_refused_in_one_line(change: dict[str, Any], message: str, a
     }
     arguments |= change
     if as_arrays:
-        arguments = {name: np.array(v) if isinstance(v, list) else v for name, v in arguments.items()}
+        arguments = {
+            name: np.array(v) if isinstance(v, list) and not ragged(v) else v for name, v in arguments.items()
+        }
     with pytest.raises(ConfigError, match=message) as refusal:
         vw.allocate(**arguments)
     assert "\n" not in str(refusal.value)

@@ -15,17 +15,15 @@ import numpy.typing as npt
 import pytest
 
 import venuewise as vw
-from venuewise.allocation.kernels import (
-    BUY,
+from venuewise.allocation.optimum import (
     EXACT_FILL,
     FREE,
     GREEDY_EXACT_FILL,
     GREEDY_FREE,
-    SELL,
     allocate_kernel,
-    scratch,
-    split_cost,
 )
+from venuewise.allocation.pieces import scratch
+from venuewise.allocation.split import BUY, SELL, split_cost
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]

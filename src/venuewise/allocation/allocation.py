@@ -17,26 +17,17 @@ import numpy.typing as npt
 
 from venuewise.allocation import entry
 from venuewise.allocation.cost import CostModel, Quotes, complain, to_floats, to_number, to_order, to_shares
-from venuewise.allocation.kernels import (
-    BUY,
-    EXACT_FILL,
-    FREE,
-    GREEDY_EXACT_FILL,
-    GREEDY_FREE,
-    SELL,
-    Float64,
-    Int64,
-    split_cost,
-    taken_by_level,
-)
+from venuewise.allocation.optimum import EXACT_FILL, FREE, GREEDY_EXACT_FILL, GREEDY_FREE
 from venuewise.allocation.search import earlier_search, exhaustive_search
+from venuewise.allocation.split import BUY, SELL, Float64, Int64, split_cost, taken_by_level
 from venuewise.errors import ConfigError
 
 Method = Literal["exact", "greedy", "brute_force", "exhaustive"]
 Fill = Literal["exact_fill", "free"]
 
 _INT64: Final = np.dtype(np.int64)
-"""The dtype itself: numpy takes it faster than the type."""
+_FLOAT64: Final = np.dtype(np.float64)
+"""The dtypes themselves: numpy takes them faster than the types."""
 _PROBLEMS: Final = {
     ("exact", "exact_fill"): EXACT_FILL,
     ("exact", "free"): FREE,
@@ -118,6 +109,23 @@ def _compile_then_split(*arguments: object) -> tuple[int, int, float, float, int
 _split: Callable[..., tuple[int, int, float, float, int, float]] = _compile_then_split
 
 
+def _at_once(values: object, dtype: np.dtype[Any], venues: int = 0) -> npt.NDArray[Any]:
+    """Convert a list of numbers, or one number for each of the venues, in one go.
+
+    What is neither raises: the slower conversion (`Quotes.of`) then takes it, or tells what is wrong with it.
+    """
+    if venues > 0 and (type(values) is float or type(values) is int):
+        same = np.empty(venues, dtype)
+        same.fill(values)
+        return same
+    array = np.asarray(values)
+    if array.dtype is dtype and array.flags.carray:
+        return array
+    if array.dtype.kind != "i" and (array.dtype.kind != "f" or dtype is _INT64):
+        raise TypeError
+    return np.require(array, dtype, ("C", "A", "W"))
+
+
 def allocate(
     order_size: int,
     *,
@@ -192,18 +200,20 @@ def allocate(
     if (
         problem is not None
         and type(order_size) is int
-        and type(price) is type(size) is type(fee) is type(rebate) is np.ndarray
         and step == 1
         and (sign == BUY or ask is ask_size is None)
     ):
         try:
+            if not type(price) is type(size) is type(fee) is type(rebate) is np.ndarray:
+                price, size = _at_once(price, _FLOAT64), _at_once(size, _INT64)
+                fee, rebate = _at_once(fee, _FLOAT64, len(price)), _at_once(rebate, _FLOAT64, len(price))
             shares = np.empty(len(price), _INT64)
             taken = np.empty(size.shape, _INT64)
             fault, _, cost, cash, executed, gap = _split(
                 order_size, price, size, fee, rebate, lambda_over, lambda_under, theta_queue,
                 0.0 if mid is None else mid, problem, sign, shares, taken,
             )  # fmt: skip
-        except TypeError:  # arrays or numbers of another type
+        except (TypeError, ValueError, OverflowError):  # arrays, lists or numbers of another type
             fault = entry.BAD_SHAPE
         if fault == entry.FINE:
             open_shares = order_size - executed

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from venuewise.allocation import entry
-from venuewise.allocation.kernels import BUY, SELL, Float64, Int64, split_cost
+from venuewise.allocation.split import BUY, SELL, Float64, Int64, split_cost
 from venuewise.errors import ConfigError
 
 _FAULTS = {

@@ -1,6 +1,6 @@
 """Entry kernels of the static allocation: check a book, split it, account for the split.
 
-They stand between Python and `allocation_kernels`, so that a call from Python crosses into compiled code
+They stand between Python and the kernels of `optimum`, so that a call from Python crosses into compiled code
 once. A book that makes no sense comes back as a fault code and a venue; `cost.complain` puts it into words.
 """
 
@@ -11,15 +11,9 @@ from typing import Final
 import numpy as np
 
 from venuewise._jit import kernel
-from venuewise.allocation.kernels import (
-    SCRATCH_FLOATS,
-    SCRATCH_INTS,
-    Float64,
-    Int64,
-    allocate_kernel,
-    split_cost,
-    taken_by_level,
-)
+from venuewise.allocation.optimum import allocate_kernel
+from venuewise.allocation.pieces import SCRATCH_FLOATS, SCRATCH_INTS
+from venuewise.allocation.split import Float64, Int64, split_cost, taken_by_level
 
 SHARES_MAX: Final = 10**12
 """Shares of an order or a level beyond which sums of shares might no longer be exact as floats."""

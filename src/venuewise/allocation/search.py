@@ -14,7 +14,7 @@ import numpy as np
 
 from venuewise._jit import kernel
 from venuewise.allocation.cost import CostModel, Quotes
-from venuewise.allocation.kernels import Float64, Int64
+from venuewise.allocation.split import Float64, Int64
 from venuewise.errors import ConfigError
 
 SPLITS_MAX: Final = 10_000_000_000

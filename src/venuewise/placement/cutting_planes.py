@@ -81,18 +81,10 @@ def model_minimum(
     limit = 40 * size + 20
     for _ in range(limit):
         if refresh == 0:
-            rows = np.zeros((size, size))
+            rows = np.empty((size, size))
             for i in range(size):
-                row = active[i]
-                if row >= first_cut:
-                    for j in range(dims):
-                        rows[i, j] = -slopes[row - first_cut, j]
-                    rows[i, dims] = 1.0
-                elif row == 2 * dims:
-                    for j in range(dims):
-                        rows[i, j] = 1.0
-                else:
-                    rows[i, row // 2] = 1.0 if row % 2 == 0 else -1.0
+                row_normal(active[i], slopes, dims, rows[i])
+                rows[i, dims] = 1.0 if active[i] >= first_cut else 0.0
             if not invert(rows, inverse):
                 break
             for i in range(size):
@@ -111,41 +103,11 @@ def model_minimum(
             vertex[j] = 0.0
             for i in range(size):
                 vertex[j] += inverse[j, i] * right[i]
-        worst = TOLERANCE
-        entering = -1
-        for j in range(dims):
-            if low[j] - vertex[j] > worst:
-                worst = low[j] - vertex[j]
-                entering = 2 * j
-            if vertex[j] - high[j] > worst:
-                worst = vertex[j] - high[j]
-                entering = 2 * j + 1
-        if at_least:
-            missing = 1.0
-            for j in range(dims):
-                missing -= vertex[j]
-            if missing > worst:
-                worst = missing
-                entering = 2 * dims
-        for i in range(cuts):
-            excess = offsets[i] - vertex[dims]
-            for j in range(dims):
-                excess += slopes[i, j] * vertex[j]
-            if excess > worst:
-                worst = excess
-                entering = first_cut + i
+        entering, _ = most_violated(vertex[:dims], vertex[dims], slopes, offsets, cuts, low, high, at_least)
         if entering < 0:
             break
-        normal[:] = 0.0
-        if entering >= first_cut:
-            for j in range(dims):
-                normal[j] = -slopes[entering - first_cut, j]
-            normal[dims] = 1.0
-        elif entering == 2 * dims:
-            for j in range(dims):
-                normal[j] = 1.0
-        else:
-            normal[entering // 2] = 1.0 if entering % 2 == 0 else -1.0
+        row_normal(entering, slopes, dims, normal)
+        normal[dims] = 1.0 if entering >= first_cut else 0.0
         leaving = -1
         ratio = np.inf
         for i in range(size):
@@ -231,7 +193,6 @@ def project_below_level(
     rounding or an empty set stops the method; `point` is then anywhere and the caller looks elsewhere.
     """
     dims = low.size
-    first_cut = 2 * dims + 1
     active = np.empty(dims, np.int64)
     duals = np.zeros(dims + 1)
     basis = np.zeros((dims, dims))  # orthonormal directions of the active normals, one a row
@@ -241,29 +202,7 @@ def project_below_level(
     along = np.empty(dims)
     step = np.empty(dims)
     for _ in range(20 * dims + 40):
-        worst = TOLERANCE
-        entering = -1
-        for j in range(dims):
-            if low[j] - point[j] > worst:
-                worst = low[j] - point[j]
-                entering = 2 * j
-            if point[j] - high[j] > worst:
-                worst = point[j] - high[j]
-                entering = 2 * j + 1
-        if at_least:
-            missing = 1.0
-            for j in range(dims):
-                missing -= point[j]
-            if missing > worst:
-                worst = missing
-                entering = 2 * dims
-        for i in range(cuts):
-            excess = offsets[i] - level
-            for j in range(dims):
-                excess += slopes[i, j] * point[j]
-            if excess > worst:
-                worst = excess
-                entering = first_cut + i
+        entering, worst = most_violated(point, level, slopes, offsets, cuts, low, high, at_least)
         if entering < 0:
             return True
         for i in range(count):
@@ -327,14 +266,56 @@ def project_below_level(
 
 
 @kernel
+def most_violated(
+    point: Float64,
+    level: float,
+    slopes: Float64,
+    offsets: Float64,
+    cuts: int,
+    low: Float64,
+    high: Float64,
+    at_least: bool,
+) -> tuple[int, float]:
+    """Return the row that a point violates most, numbered as in `model_minimum`, and by how much.
+
+    A cut is violated where it is above `level`. Without a violation beyond `TOLERANCE` the row is -1.
+    """
+    dims = low.size
+    worst = TOLERANCE
+    row = -1
+    for j in range(dims):
+        if low[j] - point[j] > worst:
+            worst = low[j] - point[j]
+            row = 2 * j
+        if point[j] - high[j] > worst:
+            worst = point[j] - high[j]
+            row = 2 * j + 1
+    if at_least:
+        missing = 1.0
+        for j in range(dims):
+            missing -= point[j]
+        if missing > worst:
+            worst = missing
+            row = 2 * dims
+    for i in range(cuts):
+        excess = offsets[i] - level
+        for j in range(dims):
+            excess += slopes[i, j] * point[j]
+        if excess > worst:
+            worst = excess
+            row = 2 * dims + 1 + i
+    return row, worst
+
+
+@kernel
 def row_normal(row: int, slopes: Float64, dims: int, normal: Float64) -> None:
-    """Write the normal of a row of `project_below_level`."""
-    normal[:] = 0.0
+    """Write the normal of a row in x, numbered as in `model_minimum`, into the first `dims` entries."""
+    normal[:dims] = 0.0
     if row > 2 * dims:
         for j in range(dims):
             normal[j] = -slopes[row - 2 * dims - 1, j]
     elif row == 2 * dims:
-        normal[:] = 1.0
+        normal[:dims] = 1.0
     else:
         normal[row // 2] = 1.0 if row % 2 == 0 else -1.0
 

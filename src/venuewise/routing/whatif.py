@@ -13,7 +13,7 @@ from typing import Final, Literal, get_args
 import msgspec
 import numpy as np
 
-from venuewise.allocation.kernels import EXACT_FILL, GREEDY_EXACT_FILL
+from venuewise.allocation.optimum import EXACT_FILL, GREEDY_EXACT_FILL
 from venuewise.data.events import Events
 from venuewise.errors import ConfigError
 from venuewise.kafka.processing import DeadLetter, Incoming, Outgoing, Processed

@@ -14,7 +14,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from venuewise._jit import kernel
-from venuewise.allocation.kernels import allocate_kernel, scratch, split_cost
+from venuewise.allocation.optimum import allocate_kernel
+from venuewise.allocation.pieces import scratch
+from venuewise.allocation.split import split_cost
 from venuewise.data.events import (
     ACTION_CLEAR,
     PRICE_SCALE,
@@ -57,7 +59,7 @@ class Plan(NamedTuple):
     kind : int
         `MODEL`, or the kind of a built-in strategy.
     problem : int
-        Which of the model's problems is solved; see `venuewise.allocation.kernels`.
+        Which of the model's problems is solved; see `venuewise.allocation.optimum`.
     penalties : ndarray of float64
         `lambda_over`, `lambda_under`, `theta_queue` in dollars a share.
     parameters : ndarray of float64

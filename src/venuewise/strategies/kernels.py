@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from venuewise._jit import kernel
-from venuewise.allocation.kernels import EXACT_FILL, GREEDY_FREE, allocate_kernel, scratch
+from venuewise.allocation.optimum import EXACT_FILL, GREEDY_FREE, allocate_kernel
+from venuewise.allocation.pieces import scratch
 from venuewise.data.events import PRICE_SCALE, Int64
 
 Float64 = npt.NDArray[np.float64]

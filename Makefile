@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo table1 test check bench memory docs lock clean clean-kernels
+.PHONY: setup demo table1 test check bench memory docs lock clean
 
 setup: $(STAMP)
 
@@ -53,7 +53,3 @@ lock:
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
-
-# numba's cache does not notice a change in a kernel that is called from another file.
-clean-kernels:
-	find src -name '*.nb[ic]' -delete

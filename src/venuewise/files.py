@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -20,7 +21,7 @@ _WRITABLE: Final = "a file that can be written"
 
 
 @contextmanager
-def opened(path: Path, expected: str) -> Iterator[BinaryIO]:
+def opened(path: Path, expected: str) -> Iterator[BufferedReader]:
     """Open a file for reading.
 
     Parameters
@@ -120,6 +121,11 @@ def write_whole(contents: Mapping[Path, bytes]) -> tuple[Path, ...]:
             file.write(content)
             file.flush()
     return tuple(contents)
+
+
+def real_path(path: Path) -> str:
+    """Return where a file really is, links followed; its name itself if no file can have it."""
+    return os.fspath(path) if _is_no_name(path) else os.path.realpath(path)
 
 
 def shown(path: Path) -> str:

@@ -158,9 +158,8 @@ def price(data: UInt8, start: int, stop: int, fixed: bool) -> tuple[int, int, bo
                 break
             i += 1
         places = max(decimals, 0)
-        if i == stop and places <= 9:
-            if mantissa < FIXED_FROM * _POWERS[places]:
-                return OK, mantissa * _POWERS[9 - places], fraction != 0
+        if i == stop and places <= 9 and mantissa < FIXED_FROM * _POWERS[places]:
+            return OK, mantissa * _POWERS[9 - places], fraction != 0
     code, mantissa, exponent = number(data, start, stop)
     if code != OK:
         return code, 0, False

@@ -111,8 +111,8 @@ def parse_rows(
     """Parse the lines of data[start:stop] into `flat`, from row `first_row` on.
 
     `pairs` holds, for each price, its column, that of its size (-1: none) and whether it is a level of the
-    book: a level without a price has no shares, and a price of 0 without shares is none. `starts`, `stops` and `buckets` receive the distinct texts. `report`
-    says how the pass ended (see R_CODE and its neighbours).
+    book: a level without a price has no shares, and a price of 0 without shares is none. `starts`, `stops` and
+    `buckets` receive the distinct texts. `report` says how the pass ended (see R_CODE and its neighbours).
     """
     report[:] = 0
     report[R_FRACTION] = -1

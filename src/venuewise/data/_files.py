@@ -16,11 +16,13 @@ from typing import Final, Literal
 import zstandard
 
 from venuewise.errors import DataError
+from venuewise.files import opened, shown
 
 Kind = Literal["csv", "dbn", "parquet"]
 
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _GZIP: Final = b"\x1f\x8b"
+_PARQUET: Final = b"PAR1"
 _NAMES: Final = {"csv": "CSV", "dbn": "DBN", "parquet": "Parquet"}
 
 
@@ -33,24 +35,17 @@ def load(path: Path) -> tuple[bytes | mmap, Kind]:
         If there is no such file, or it is a directory, unreadable, empty, cut off, corrupt, or not of the
         kind that its suffix promises.
     """
-    name = str(path)
-    try:
-        with path.open("rb") as file:
-            # DBN records are read in place: mapping the file saves a copy of it.
-            mapped = file.peek(3)[:3] == b"DBN" and path.is_file()
-            data: bytes | mmap = _mapped(file.fileno()) if mapped else file.read()
-    except FileNotFoundError:
-        raise DataError(name, "no such file", "a market data file") from None
-    except IsADirectoryError:
-        raise DataError(name, "a directory", "a file (name the files in it one by one)") from None
-    except OSError as error:
-        raise DataError(name, f"a file that cannot be opened ({error.strerror})", "a readable file") from None
+    name = shown(path)
+    with opened(path, "a market data file") as file:
+        head = file.peek(4)[:4]
+        # What is parsed in place is mapped into memory: that saves a copy of it.
+        packed = head == _ZSTD or head[:2] == _GZIP or head == _PARQUET
+        data: bytes | mmap = _mapped(file.fileno()) if head and not packed and path.is_file() else file.read()
     if len(data) == 0:
         raise DataError(name, "an empty file", "market data")
 
     suffixes = [s.lower() for s in path.suffixes]
     last = suffixes[-1] if suffixes else ""
-    head = data[:4]
     if head == _ZSTD:
         data = _unzstd(name, bytes(data))
     elif head[:2] == _GZIP:
@@ -78,7 +73,7 @@ def _mapped(descriptor: int) -> mmap:
 
 def _kind(data: bytes | mmap) -> Kind:
     head = data[:4]
-    if head == b"PAR1":
+    if head == _PARQUET:
         return "parquet"
     return "dbn" if head[:3] == b"DBN" and head[3:] < b"\x20" else "csv"
 

@@ -54,7 +54,7 @@ def in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Re
     """Apply a kernel that releases the GIL to each item, side by side, keeping their order."""
     if len(items) == 1:
         return [work(items[0])]
-    with ThreadPoolExecutor(len(items)) as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         return list(pool.map(work, items))
 
 

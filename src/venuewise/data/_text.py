@@ -9,8 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from mmap import mmap
 from typing import Final
 
 import numpy as np
@@ -38,6 +41,7 @@ _LEVEL: Final = re.compile(r"(bid|ask)_(px|sz|ct)_(\d\d)")
 _SMALLEST_CHUNK: Final = 1 << 20
 _COUNTED_AT_ONCE: Final = 1 << 18
 _SNIFFED_BYTES: Final = 1 << 15
+_NOT_ASCII: Final = 128
 
 _EXPECTED: Final = {
     c.BAD_NUMBER: "a number",
@@ -75,82 +79,136 @@ class _Layout:
     total: int
 
 
-def read_text(
-    raw: bytes, file: str, *, levels: int | None, counts: bool, name: str = "CSV", first_row: int = 2
-) -> Part:
-    """Parse the bytes of a CSV file; `name` and `first_row` are for bytes that stand for another format.
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """What a pass over a chunk found: its report, the distinct texts, and the cell it stopped at, if any."""
+
+    report: Int64
+    texts: list[str]
+    cell: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows as text, made when they are parsed: `text` returns bytes, where they begin and where they end."""
+
+    rows: int
+    text: Callable[[], tuple[UInt8, int, int]]
+
+
+def read_text(raw: bytes | mmap, file: str, *, levels: int | None, counts: bool) -> Part:
+    """Parse the bytes of a CSV file.
 
     Raises
     ------
     DataError
         At the first thing that breaks a rule of docs/data.md.
     """
-    raw, stop = _check_text(raw, file)
+    raw, stop = check_text(raw, file, 1)
     header_end = raw.find(b"\n", 0, stop)
     body = header_end + 1 if header_end >= 0 else stop
-    header_line = raw[: header_end if header_end >= 0 else stop].decode()
-    header = [cell.strip() for cell in header_line.split(",")]
+    header = raw[: header_end if header_end >= 0 else stop].decode().split(",")
+    data = np.frombuffer(raw, np.uint8)
     cuts, lines = _cut(raw, body, stop)
+    chunks = [
+        Chunk(rows, partial(_piece, data, start, end))
+        for rows, (start, end) in zip(lines, pairwise(cuts), strict=True)
+    ]
+    sample = raw[body : body + _SNIFFED_BYTES]
+    return parse_chunks(
+        header, chunks, file, levels=levels, counts=counts, name="CSV", first_row=2, sample=sample
+    )
+
+
+def _piece(data: UInt8, start: int, stop: int) -> tuple[UInt8, int, int]:
+    return data, start, stop
+
+
+def parse_chunks(
+    header: list[str],
+    chunks: list[Chunk],
+    file: str,
+    *,
+    levels: int | None,
+    counts: bool,
+    name: str,
+    first_row: int,
+    sample: bytes,
+) -> Part:
+    """Parse rows of text, whatever file they are from.
+
+    Parameters
+    ----------
+    header : list of str
+        Names of the columns.
+    chunks : list of Chunk
+        The rows in their order.
+    file, name : str
+        The file and its format, for messages.
+    levels, counts : int, bool
+        As in `read`.
+    first_row : int
+        Number of the first row as people count it.
+    sample : bytes
+        The first rows once more, to tell the formats of prices and times by.
+
+    Raises
+    ------
+    DataError
+        At the first thing that breaks a rule of docs/data.md.
+    """
+    header = [cell.strip() for cell in header]
+    lines = [chunk.rows for chunk in chunks]
     rows = sum(lines)
     header_row = first_row - 1 or None
     layout = _lay_out(header, file, header_row, rows, levels, counts)
     if rows == 0:
         raise DataError(file, "a header and no rows", "at least one row of data")
-    first = [
-        line.rstrip("\r").split(",")
-        for line in raw[body : body + _SNIFFED_BYTES].decode(errors="replace").split("\n")
-    ]
+    first = [line.rstrip("\r").split(",") for line in sample.decode(errors="replace").split("\n")]
     formats = _sniff_times(first[0], layout)
     fixed = _sniff_prices(first, layout)
-    data = np.frombuffer(raw, np.uint8)
-
     flat = np.empty(layout.total, dtype=np.int64)
     first_rows = np.concatenate([[0], np.cumsum(lines)[:-1]])
 
-    def parse(chunk: int) -> tuple[Int64, list[str]]:
+    def parse(number: int) -> _Parsed:
+        data, start, stop = chunks[number].text()
         starts, stops = np.empty(k.MAX_TEXTS, np.int64), np.empty(k.MAX_TEXTS, np.int64)
         buckets = np.full(2 * k.MAX_TEXTS, -1, np.int64)
         report = np.zeros(k.R_TEXTS + 1, np.int64)
         k.parse_rows(
-            data, cuts[chunk], cuts[chunk + 1], int(first_rows[chunk]), layout.kinds, layout.bases,
-            layout.strides, formats, fixed, layout.pairs, flat, starts, stops, buckets, report,
+            data, start, stop, int(first_rows[number]), layout.kinds, layout.bases, layout.strides, formats,
+            fixed, layout.pairs, flat, starts, stops, buckets, report,
         )  # fmt: skip
         texts = [bytes(data[starts[i] : stops[i]]).decode() for i in range(report[k.R_TEXTS])]
-        return report, texts
+        return _Parsed(report, texts, bytes(data[report[k.R_START] : report[k.R_STOP]]))
 
     results = in_threads(parse, range(len(lines)))
     error = _first_error(results)
-    if error is not None and error[k.R_CODE] == c.PRICE_BIG:
-        fractions = [r[k.R_FRACTION] for r, _ in results if 0 <= r[k.R_FRACTION] <= error[k.R_ROW]]
-        if not fractions:
+    if error is not None and error.report[k.R_CODE] == c.PRICE_BIG:
+        fractions = [row for row in (r.report[k.R_FRACTION] for r in results) if row >= 0]
+        if not any(row <= error.report[k.R_ROW] for row in fractions):
             fixed = True  # whole numbers up to here: this large one shows that they are fixed-point
             results = in_threads(parse, range(len(lines)))
             error = _first_error(results)
     if error is not None:
-        raise _error(data, file, layout.header, error, first_row)
+        raise _error(error, file, layout.header, first_row)
     style = "integer" if (formats == c.TIME_INTEGER).any() else "ISO-8601"
     found = f"{name}, {'fixed-point' if fixed else 'decimal'} prices, {style} times"
     events = _assemble(layout, flat, rows, results, lines, file)
     return Part(events, file, found, first_row, "ts_recv" in header, "sequence" in header)
 
 
-def _check_text(raw: bytes, file: str) -> tuple[bytes, int]:
-    """Refuse what is not text; return the text without mark and quotes, and where its last line ends."""
-    bad = raw.find(b"\0")
-    if not raw.isascii():
-        try:
-            raw.decode()
-        except UnicodeDecodeError as error:
-            bad = error.start if bad < 0 else min(bad, error.start)
-        raw = raw.removeprefix(b"\xef\xbb\xbf")
-    if bad >= 0:
-        row = raw.count(b"\n", 0, bad) + 1
-        raise DataError(file, f"byte 0x{raw[bad]:02x}, which is not text", "a CSV file in UTF-8", row=row)
-    if b'"' in raw:
-        raw = _without_quotes(raw, file)
-    stop = len(
-        raw
-    )  # blank lines at the end are no rows; a copy without them would cost a tenth of the reading
+def check_text(raw: bytes | mmap, file: str, first_line: int) -> tuple[bytes | mmap, int]:
+    """Refuse what is not text; return the text without mark and quotes, and where its last line ends.
+
+    `first_line` is the number of the first line as people count it.
+    """
+    if np.frombuffer(raw, np.uint8).max() >= _NOT_ASCII:
+        raw = _decodable(bytes(raw), file, first_line).removeprefix(b"\xef\xbb\xbf")
+    _no_such_byte(raw, raw.find(b"\0"), file, first_line)
+    if raw.find(b'"') >= 0:
+        raw = _without_quotes(bytes(raw), file, first_line)
+    stop = len(raw)  # blank lines at the end are no rows
     while stop and raw[stop - 1] in b"\r\n ":
         stop -= 1
     if stop == 0:
@@ -158,7 +216,23 @@ def _check_text(raw: bytes, file: str) -> tuple[bytes, int]:
     return raw, stop
 
 
-def _without_quotes(raw: bytes, file: str) -> bytes:
+def _decodable(raw: bytes, file: str, first_line: int) -> bytes:
+    """Refuse bytes that are not UTF-8, or a null byte before them."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        null = raw.find(b"\0", 0, error.start)
+        _no_such_byte(raw, error.start if null < 0 else null, file, first_line)
+    return raw
+
+
+def _no_such_byte(raw: bytes | mmap, at: int, file: str, first_line: int) -> None:
+    if at >= 0:
+        row = raw[:at].count(b"\n") + first_line
+        raise DataError(file, f"byte 0x{raw[at]:02x}, which is not text", "a CSV file in UTF-8", row=row)
+
+
+def _without_quotes(raw: bytes, file: str, first_line: int) -> bytes:
     """Rewrite a CSV that uses quotes as one that does not; commas inside quotes become blanks."""
     lines: list[str] = []
     reader = csv.reader(io.StringIO(raw.decode(), newline=""), strict=True)
@@ -166,17 +240,20 @@ def _without_quotes(raw: bytes, file: str) -> bytes:
         for fields in reader:
             if reader.line_num != len(lines) + 1:
                 raise DataError(
-                    file, "a line break inside quotes", "one line for each row", row=reader.line_num - 1
+                    file,
+                    "a line break inside quotes",
+                    "one line for each row",
+                    row=reader.line_num + first_line - 2,
                 )
             lines.append(",".join(field.replace(",", " ").replace("\r", " ") for field in fields))
     except csv.Error as error:
         raise DataError(
-            file, f"a broken quoted field ({error})", "matching quotes", row=reader.line_num
+            file, f"a broken quoted field ({error})", "matching quotes", row=reader.line_num + first_line - 1
         ) from None
     return "\n".join(lines).encode()
 
 
-def _cut(raw: bytes, body: int, stop: int) -> tuple[list[int], list[int]]:
+def _cut(raw: bytes | mmap, body: int, stop: int) -> tuple[list[int], list[int]]:
     """Cut the rows into chunks at line ends; return the positions of the cuts and the rows of each chunk."""
     if body >= stop:
         return [], []
@@ -278,16 +355,16 @@ def _sniff_prices(lines: list[list[str]], layout: _Layout) -> bool:
     return fixed
 
 
-def _first_error(results: list[tuple[Int64, list[str]]]) -> Int64 | None:
-    """Return the report of the first chunk, hence of the first row, that went wrong."""
-    return next((report for report, _ in results if report[k.R_CODE] != c.OK), None)
+def _first_error(results: list[_Parsed]) -> _Parsed | None:
+    """Return the first chunk, hence the first row, that went wrong."""
+    return next((result for result in results if result.report[k.R_CODE] != c.OK), None)
 
 
-def _error(data: UInt8, file: str, header: list[str], report: Int64, first_row: int) -> DataError:
-    code, row, column, start, stop = (int(x) for x in report[: k.R_STOP + 1])
+def _error(parsed: _Parsed, file: str, header: list[str], first_row: int) -> DataError:
+    code, row, column = (int(x) for x in parsed.report[: k.R_COLUMN + 1])
     if code == c.FIELDS:
         return DataError(file, f"{column} fields", f"{len(header)}, as in the header", row=first_row + row)
-    cell = bytes(data[start:stop]).decode(errors="replace")
+    cell = parsed.cell.decode(errors="replace")
     found = "an empty cell" if not cell else repr(cell if len(cell) <= 40 else cell[:37] + "...")
     return DataError(file, found, _EXPECTED[code], row=first_row + row, column=header[column])
 
@@ -296,7 +373,7 @@ def _assemble(
     layout: _Layout,
     flat: Int64,
     rows: int,
-    results: list[tuple[Int64, list[str]]],
+    results: list[_Parsed],
     lines: list[int],
     file: str,
 ) -> Events:
@@ -320,16 +397,16 @@ def _assemble(
     names: list[str] = []
     codes = flat[layout.blocks["symbol"][0] :][:rows]
     row = 0
-    for (_, texts), count in zip(results, lines, strict=True):
-        if texts:
+    for result, count in zip(results, lines, strict=True):
+        if result.texts:
             codes[row : row + count] += len(names)
         else:  # no column names the instrument
             codes[row : row + count] = 0
-        names += texts
+        names += result.texts
         row += count
     symbol, symbols = code_symbols(codes, names or [""])
     venue, publishers = code_publishers(scalar("publisher_id"))
-    zeroed = sum(int(report[k.R_ZEROED]) for report, _ in results)
+    zeroed = sum(int(result.report[k.R_ZEROED]) for result in results)
     ts_event = scalar("ts_event")
     return Events(
         ts_event=ts_event,

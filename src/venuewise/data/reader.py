@@ -6,7 +6,6 @@ times keep the order of the files. What was mended on request is counted in `Eve
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from venuewise.data._text import read_text
 from venuewise.data.events import UNDEFINED_PRICE, Events, Int64
 from venuewise.data.window import Window, parse_window
 from venuewise.errors import ConfigError, DataError
+from venuewise.files import real_path, shown
 
 Column = npt.NDArray[np.integer]
 Source = str | Path | Sequence[str | Path]
@@ -144,22 +144,23 @@ def _paths(source: Source) -> list[Path]:
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(item) for item in source]
     if not paths:
         raise ConfigError("no files to read; expected at least one")
-    seen: dict[Path, Path] = {}
+    seen: dict[str, Path] = {}
     for path in paths:
-        real = path.resolve()
+        real = real_path(path)
         if real in seen:
-            raise DataError(str(path), f"the same file as {seen[real]}", "each file once")
+            raise DataError(shown(path), f"the same file as {shown(seen[real])}", "each file once")
         seen[real] = path
     return paths
 
 
 def _read_file(path: Path, levels: int | None, counts: bool) -> Part:
     data, kind = load(path)
-    file = os.fsencode(path).decode(errors="backslashreplace")  # a name may hold bytes that are not text
+    file = shown(path)
     if kind == "dbn":
         return read_dbn(data, file, levels=levels, counts=counts)
-    read_one = read_parquet if kind == "parquet" else read_text
-    return read_one(bytes(data), file, levels=levels, counts=counts)
+    if kind == "parquet":
+        return read_parquet(bytes(data), file, levels=levels, counts=counts)
+    return read_text(data, file, levels=levels, counts=counts)
 
 
 def _in_order(part: Part, time_column: str, repair: bool) -> tuple[Events, int, int]:

@@ -31,7 +31,7 @@ def kernel(function: Kernel) -> Kernel:
     changed, not only when its own has: numba compiles what a kernel calls into it. And a constant in a call is
     an argument like any other: numba would compile the callee once more for each value.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         dispatcher = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # numba has found no directory to write to

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, UNDEFINED_PRICE, Events
+from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, ACTION_TRADE, UNDEFINED_PRICE, Events
 
 TICK = 10_000_000
 START = 1_729_519_200_000_000_000
@@ -17,8 +17,12 @@ def events_of(
     bid: list[list[tuple[int, int]]] | None = None,
     action: list[int] | np.ndarray | None = None,
     venues: int | None = None,
+    size: list[int] | np.ndarray | None = None,
 ) -> Events:
-    """Return events from (ticks, shares) pairs, best level first; rows may have different depths."""
+    """Return events from (ticks, shares) pairs, best level first; rows may have different depths.
+
+    `size` are the shares of the rows' own events, as trades print them.
+    """
     n = len(ts)
     bid = bid if bid is not None else [[] for _ in range(n)]
     levels = max([1, *(len(row) for row in ask), *(len(row) for row in bid)])
@@ -44,7 +48,7 @@ def events_of(
         side=np.full(n, ord("A"), np.uint8),
         depth=np.zeros(n, np.uint8),
         price=zeros,
-        size=zeros,
+        size=zeros if size is None else np.asarray(size, np.int64),
         sequence=np.arange(n, dtype=np.int64),
         symbol=np.zeros(n, np.int32),
         bid_px=bid_px,
@@ -59,7 +63,7 @@ def events_of(
 
 
 def random_events(seed: int, rows: int = 60, venues: int = 3, levels: int = 3) -> Events:
-    """Return a rough little market: quotes that jump, vanish, lock, repeat, share times and clear."""
+    """Return a rough little market: quotes that jump, vanish, lock, repeat, share times and clear, and some trades."""
     rng = np.random.default_rng(seed)
     ts = np.cumsum(rng.choice([0, 1, 1_000_000, 40_000_000], rows))
     venue = rng.integers(0, venues, rows)
@@ -91,4 +95,5 @@ def random_events(seed: int, rows: int = 60, venues: int = 3, levels: int = 3) -
         last[int(venue[row])] = (a, b)
         ask.append(a)
         bid.append(sorted(b, reverse=True))
-    return events_of(ts, venue, ask, bid, action, venues)
+    action = np.where((action == ACTION_ADD) & (rng.random(rows) < 0.3), ACTION_TRADE, action)
+    return events_of(ts, venue, ask, bid, action, venues, rng.integers(0, 400, rows))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from venuewise.research.grid import Grid
     from venuewise.simulation.state import Frictions
     from venuewise.strategies.base import ChildOrder, ParentOrder, Strategy
-    from venuewise.strategies.builtin import BestAsk, Static, Twap, Vwap
+    from venuewise.strategies.builtin import BestAsk, Pov, Static, Twap, Vwap, VwapSchedule
     from venuewise.synthetic.generate import generate
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "OutflowSample",
     "ParentOrder",
     "Placement",
+    "Pov",
     "Quality",
     "Quotes",
     "RobbinsMonro",
@@ -68,6 +69,7 @@ __all__ = [
     "VenueTable",
     "VenuewiseError",
     "Vwap",
+    "VwapSchedule",
     "__version__",
     "adverse_selection",
     "allocate",
@@ -105,7 +107,7 @@ _HOMES = {
     "research.grid": ("Grid",),
     "simulation.state": ("Frictions",),
     "strategies.base": ("ChildOrder", "ParentOrder", "Strategy"),
-    "strategies.builtin": ("BestAsk", "Static", "Twap", "Vwap"),
+    "strategies.builtin": ("BestAsk", "Pov", "Static", "Twap", "Vwap", "VwapSchedule"),
     "synthetic.generate": ("generate",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

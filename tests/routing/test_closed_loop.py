@@ -29,12 +29,15 @@ from venuewise.simulation.state import (
     Frictions,
     market_of,
 )
-from venuewise.strategies import BestAsk, Static, Strategy, Twap, Vwap
+from venuewise.strategies import BestAsk, Pov, Static, Strategy, Twap, Vwap, VwapSchedule
 
+BUCKETS = tuple((7 * bucket) % 11 for bucket in range(288))
 STRATEGIES: dict[str, tuple[Strategy, dict[str, object]]] = {
     "best_ask": (BestAsk(), {}),
     "twap": (Twap(slice_seconds=0.05), {"slice_seconds": 0.05}),
     "vwap": (Vwap(), {}),
+    "vwap_schedule": (VwapSchedule(volume=BUCKETS), {"volume": BUCKETS}),
+    "pov": (Pov(participation=0.6), {"participation": 0.6}),
     "optimized": (Static(lambda_over=0.01, lambda_under=0.012, theta_queue=0.002), {"lambda_under": 0.012}),
 }
 

@@ -74,7 +74,7 @@ def told_in_a_loop(seed: int, latency_ms: float) -> tuple[Told, Told]:
         request(
             id=f"o{i}", side=rng.choice(["buy", "sell"]), quantity=rng.randint(1, 400),
             start=rng.choice([None, ts[10]]), end=rng.choice([ts[25], ts[40], ts[-1] + 1]),
-            strategy=rng.choice(["best_ask", "twap", "vwap", "optimized"]),
+            strategy=rng.choice(["best_ask", "twap", "vwap", "pov", "optimized"]),
             limit_price=rng.choice([None, 10.0]), at_end=rng.choice(["sweep", "expire"]),
         )
         for i in range(5)

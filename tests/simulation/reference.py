@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events
+from venuewise.data.events import ACTION_CLEAR, ACTION_TRADE, UNDEFINED_PRICE, Events
 from venuewise.simulation.state import Frictions
 
 Levels = list[tuple[int, int]]
@@ -58,12 +58,15 @@ class Reference:
         far_sz = (ev.bid_sz if self.sign > 0 else ev.ask_sz)[:, 0]
         one_sided = not any(size > 0 and a != ACTION_CLEAR for size, a in zip(far_sz, ev.action, strict=True))
         times = ev.ts.tolist()
+        printed = 0
         for row, now in enumerate(times):
             if now > end:
                 break
             if now >= start and self.arrival is not None:
                 self.deliver(now)
             self.update(row)
+            if now >= start and ev.action[row] == ACTION_TRADE:
+                printed += int(ev.size[row])
             if now < start or (row + 1 < len(times) and times[row + 1] == now):
                 continue
             best, far = self.best(now)
@@ -80,6 +83,7 @@ class Reference:
                 open=self.open,
                 quantity=quantity,
                 now=now,
+                printed=printed,
             )
             for venue in sorted(wanted):
                 shares, limit = wanted[venue]

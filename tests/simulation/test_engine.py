@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -18,7 +19,17 @@ from venuewise.market.book import Quotes
 from venuewise.simulation.engine import Outcome, make_task, reconcile, run
 from venuewise.simulation.kernels import uniform
 from venuewise.simulation.state import FILL_FEES, FILL_PRICE, FILL_ROW, FILL_SHARES, Frictions, market_of
-from venuewise.strategies import BestAsk, ChildOrder, ParentOrder, Static, Strategy, Twap, Vwap
+from venuewise.strategies import (
+    BestAsk,
+    ChildOrder,
+    ParentOrder,
+    Pov,
+    Static,
+    Strategy,
+    Twap,
+    Vwap,
+    VwapSchedule,
+)
 
 FEES = [3_000_000, -1_500_000, 2_000_000]
 MS = 1_000_000
@@ -56,7 +67,7 @@ class Called:
 def reference_decision(
     strategy: Strategy, sign: int, start: int, end: int
 ) -> Callable[..., dict[int, tuple[int, int]]]:
-    """Return the built-in strategy's rule in plain Python."""
+    """Return the built-in strategy's rule in plain Python: what is due, and where it goes."""
 
     def best(offers: list[list[tuple[int, int]]], wanted: int) -> dict[int, tuple[int, int]]:
         shown = [(sign * o[0][0], v) for v, o in enumerate(offers) if o and o[0][1] > 0]
@@ -65,19 +76,47 @@ def reference_decision(
         venue = min(shown)[1]
         return {venue: (min(wanted, offers[venue][0][1]), offers[venue][0][0])}
 
+    def due(open: int, quantity: int, now: int, printed: int) -> int:
+        if isinstance(strategy, Pov):
+            return min(int(Fraction(str(strategy.participation)) * printed), quantity) - (quantity - open)
+        if not isinstance(strategy, Twap | VwapSchedule):
+            return open
+        seconds = strategy.slice_seconds
+        length = int(seconds * 1e9) if seconds else max(min(60 * 10**9, -(-(end - start) // 10)), 1)
+        cuts = [start + j * length for j in range(1, max(-(-(end - start) // length), 1))]
+        begun = 1 + sum(now >= cut for cut in cuts)
+        volume = getattr(strategy, "volume", ())
+        if begun <= len(cuts) and sum(expected(volume, start, end)) > 0:
+            until = expected(volume, start, start + begun * length)
+            share = sum(until) / sum(expected(volume, start, end))
+            return int(quantity * share + Fraction(1, 10**6)) - (quantity - open)
+        return quantity * begun // (len(cuts) + 1) - (quantity - open)
+
+    def expected(volume: tuple[float, ...], start: int, until: int) -> list[Fraction]:
+        day, parts = 86_400 * 10**9, []
+        for at in range(start * len(volume) // day, until * len(volume) // day + 1 if volume else 0):
+            low, high = (Fraction(day * (at + j), len(volume)) for j in (0, 1))
+            inside = max(min(high, Fraction(until)) - max(low, Fraction(start)), Fraction(0))
+            parts.append(inside / (high - low) * Fraction(volume[at % len(volume)]))
+        return parts
+
     def decide(
-        offers: list[list[tuple[int, int]]], reference: float | None, open: int, quantity: int, now: int
+        offers: list[list[tuple[int, int]]],
+        reference: float | None,
+        open: int,
+        quantity: int,
+        now: int,
+        printed: int,
     ) -> dict[int, tuple[int, int]]:
-        if isinstance(strategy, BestAsk):
+        router = getattr(strategy, "router", strategy)
+        open = due(open, quantity, now, printed)
+        if isinstance(router, BestAsk):
             return best(offers, open)
-        if isinstance(strategy, Twap):
-            length = int(strategy.slice_seconds * 1e9)
-            slices = max(-(-(end - start) // length), 1)
-            begun = min((now - start) // length + 1, slices)
-            return best(offers, quantity * begun // slices - (quantity - open))
+        if open <= 0:
+            return {}
         steps = [(v, p, s) for v, o in enumerate(offers) for p, s in o if s > 0]
         wanted: dict[int, tuple[int, int]] = {}
-        if isinstance(strategy, Vwap):
+        if isinstance(router, Vwap):
             total = sum(s for _, _, s in steps)
             goal, seen, given_out = min(open, total), 0, 0
             for venue, price, size in steps:
@@ -87,10 +126,10 @@ def reference_decision(
                 if part:
                     wanted[venue] = (wanted.get(venue, (0, 0))[0] + part, price)
             return wanted
-        assert isinstance(strategy, Static)
+        assert isinstance(router, Static)
         if reference is None:
             return {}
-        limit = strategy.lambda_under + strategy.theta_queue
+        limit = router.lambda_under + router.theta_queue
         costs = [
             ((sign * (p - reference) + FEES[v]) / 1e9, v, j, p, s)
             for v, o in enumerate(offers)
@@ -107,12 +146,20 @@ def reference_decision(
     return decide
 
 
+HOURS = tuple(float(1 + hour % 5) for hour in range(24))
+SECONDS = tuple(float((7 * second) % 11) for second in range(86_400))
 STRATEGIES: list[Strategy] = [
     BestAsk(),
     Twap(slice_seconds=0.1),
     Vwap(),
     Static(lambda_under=0.02713, theta_queue=0.0, lambda_over=5.0),
     Static(lambda_under=0.5, theta_queue=0.1, lambda_over=5.0),
+    Twap(),
+    Twap("patient", 0.2, Static(lambda_under=0.02713, theta_queue=0.0, lambda_over=5.0)),
+    VwapSchedule(volume=HOURS),
+    VwapSchedule(volume=SECONDS, slice_seconds=0.07, router=Vwap()),
+    Pov(),
+    Pov(participation=0.7, router=Static(lambda_under=0.02713, theta_queue=0.0, lambda_over=5.0)),
 ]
 
 

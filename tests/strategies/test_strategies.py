@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from tests.markets import TICK
 from venuewise.errors import ConfigError
 from venuewise.market.book import Quotes
-from venuewise.strategies import BestAsk, ChildOrder, ParentOrder, Static, Strategy, Twap, Vwap, baselines
+from venuewise.strategies import (
+    BestAsk,
+    ChildOrder,
+    ParentOrder,
+    Pov,
+    Static,
+    Strategy,
+    Twap,
+    Vwap,
+    VwapSchedule,
+    baselines,
+)
 
 
 def quotes_of(
@@ -29,7 +40,7 @@ def order(open: int, quantity: int | None = None, end: int = 10) -> ParentOrder:
 
 
 def test_all_are_strategies() -> None:
-    for strategy in (*baselines(), Static()):
+    for strategy in (*baselines(), Static(), VwapSchedule(), Pov()):
         assert isinstance(strategy, Strategy)
 
 
@@ -50,6 +61,71 @@ def test_twap_sends_what_its_schedule_has_released() -> None:
     assert twap.decide(quotes, order(80, 100), 1 * 10**9) == []
     assert twap.decide(quotes, order(80, 100), 5 * 10**9)[0].shares == 40
     assert twap.decide(quotes, order(80, 100), 99 * 10**9)[0].shares == 80
+
+
+@pytest.mark.parametrize(("seconds", "slices"), [(30, 10), (600, 10), (599, 10), (900, 15), (3600, 60)])
+def test_without_a_slice_twap_cuts_an_order_into_minutes_and_a_short_one_into_ten(
+    seconds: int, slices: int
+) -> None:
+    quotes, due = quotes_of([[1001]], [[10**6]]), []
+    for now in range(0, seconds * 10**9, seconds * 10**7):
+        children = Twap().decide(quotes, order(6000, end=seconds), now)
+        due.append(children[0].shares)
+    assert len(set(due)) == slices
+    assert due[0] == 6000 // slices
+    assert due[-1] == 6000
+
+
+def test_a_schedule_says_how_much_and_its_router_where() -> None:
+    quotes = quotes_of([[1001], [1001], [1003]], [[30], [60], [900]])
+    assert Twap(router=BestAsk(), slice_seconds=5.0).decide(quotes, order(120), 0) == [
+        ChildOrder(0, 30, 1001 * TICK)
+    ]
+    assert Twap(router=Static(lambda_under=0.02, theta_queue=0.0), slice_seconds=5.0).decide(
+        quotes, order(120), 0
+    ) == [ChildOrder(0, 30, 1001 * TICK), ChildOrder(1, 30, 1001 * TICK)]
+    shares = [c.shares for c in Twap(router=Vwap(), slice_seconds=5.0).decide(quotes, order(120), 0)]
+    assert shares == [1, 4, 55]
+
+
+def test_a_volume_schedule_releases_as_the_volume_of_the_day_is_expected() -> None:
+    hour = 3600
+    volume = (1.0, 3.0, 0.0) + (0.0,) * 21  # by the hour, from midnight on
+    schedule = VwapSchedule(volume=volume, slice_seconds=hour / 2)
+    quotes = quotes_of([[1001]], [[1000]])
+    due = [schedule.decide(quotes, order(80, end=3 * hour), half * hour // 2 * 10**9) for half in range(6)]
+    assert [children[0].shares for children in due] == [10, 20, 50, 80, 80, 80]
+
+
+def test_a_volume_schedule_goes_on_after_midnight() -> None:
+    volume = (5.0,) + (0.0,) * 22 + (1.0,)
+    day = 24 * 3600 * 10**9
+    late = ParentOrder("buy", 60, 60, day - 3600 * 10**9, day + 3600 * 10**9, 10.0)
+    schedule = VwapSchedule(volume=volume, slice_seconds=3600)
+    quotes = quotes_of([[1001]], [[1000]])
+    assert schedule.decide(quotes, late, late.start)[0].shares == 10
+    assert schedule.decide(quotes, late, day)[0].shares == 60
+
+
+@pytest.mark.parametrize("volume", [(), (2.0,) * 24, (0.0,) * 23 + (1.0,)])
+def test_a_volume_schedule_that_knows_nothing_of_the_orders_time_is_twap(volume: tuple[float, ...]) -> None:
+    quotes = quotes_of([[1001]], [[1000]])
+    for second in range(10):
+        arguments = (quotes, order(100), second * 10**9)
+        assert VwapSchedule(volume=volume).decide(*arguments) == Twap().decide(*arguments)
+
+
+def test_pov_keeps_to_its_share_of_the_printed_volume() -> None:
+    quotes = quotes_of([[1001]], [[1000]])
+    for printed, open_shares, expected in (
+        (0, 100, 0),
+        (9, 100, 0),
+        (10, 100, 1),
+        (400, 70, 10),
+        (5000, 60, 60),
+    ):
+        working = ParentOrder("buy", 100, open_shares, 0, 10**10, 10.0, printed)
+        assert sum(c.shares for c in Pov().decide(quotes, working, 0)) == expected
 
 
 @settings(max_examples=200, deadline=None)
@@ -114,6 +190,14 @@ def test_static_that_must_place_every_share_is_sent_only_as_far_as_it_can_fill()
         (lambda: Static(fill="some"), "fill"),  # type: ignore[arg-type]
         (lambda: Twap(slice_seconds=0.0), "slice_seconds"),
         (lambda: Twap(slice_seconds=float("nan")), "slice_seconds"),
+        (lambda: VwapSchedule(slice_seconds=-1.0), "slice_seconds: found -1.0; expected a number from"),
+        (lambda: VwapSchedule(volume=(1.0, -1.0)), "volume: found -1.0; expected numbers from 0"),
+        (lambda: VwapSchedule(volume=(float("nan"),)), "volume: found nan"),
+        (lambda: VwapSchedule(volume="flat"), "volume: found 'flat'; expected a list of numbers"),  # type: ignore[arg-type]
+        (lambda: VwapSchedule(volume=(1.0,) * 86_401), "volume: found 86401 buckets"),
+        (lambda: Pov(participation=0.0), "participation: found 0.0; expected a number from 1e-06 to 1"),
+        (lambda: Pov(participation=1.5), "participation: found 1.5"),
+        (lambda: Pov(participation=True), "participation: found True"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(make, message: str) -> None:  # type: ignore[no-untyped-def]

@@ -43,13 +43,22 @@ def ask_strategy(strategy: Strategy, quotes: Quotes, order: ParentOrder, now: in
     return chosen
 
 
-def ask_for_order(working: Working, quotes: Quotes, now: int) -> Choice | str:
-    """Return the child orders that the strategy of a parent order wants now, within its limit, or what is wrong."""
+def ask_for_order(working: Working, quotes: Quotes, now: int, printed: int) -> Choice | str:
+    """Return the child orders that the strategy of a parent order wants now, within its limit, or what is wrong.
+
+    `printed` are the shares that the market has printed since the order's start.
+    """
     parent = working.parent
     assert parent.start is not None
     assert parent.arrival_price is not None
     order = ParentOrder(
-        parent.order.side, parent.quantity, parent.open, parent.start, parent.end, parent.arrival_price
+        parent.order.side,
+        parent.quantity,
+        parent.open,
+        parent.start,
+        parent.end,
+        parent.arrival_price,
+        printed,
     )
     chosen = ask_strategy(working.strategy, quotes, order, now)
     if isinstance(chosen, str) or parent.limit is None:

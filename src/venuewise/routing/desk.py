@@ -71,6 +71,8 @@ class SavedDesk(msgspec.Struct, frozen=True):
     seen_bid: bool
     seen_ask: bool
     held: SavedQuote | None
+    printed: int = 0
+    printed_earlier: int = 0
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -91,6 +93,8 @@ class Desk:
         Time of the last of them, ns.
     seen_bid, seen_ask : bool
         Whether any of them showed that side: data that have not are measured against the price to take.
+    printed, printed_earlier : int
+        Shares that trades have printed up to the last of them, and before the update that it belongs to.
     orders : dict of str to Working
         Open orders by id, in the order of their acceptance.
     pending : dict of (side, publisher) to int
@@ -105,7 +109,7 @@ class Desk:
         self.symbol = symbol
         self.ladder = Ladder(table, refill_on_any_change, max_age)
         self.held: Quote | None = None
-        self.rows = self.now = 0
+        self.rows = self.now = self.printed = self.printed_earlier = 0
         self.seen_bid = self.seen_ask = False
         self.orders: dict[str, Working] = {}
         self.pending: dict[tuple[str, int], int] = {}
@@ -123,6 +127,9 @@ class Desk:
         self.ladder.apply(quote)
         self.changed.add(quote.publisher)
         self.rows += 1
+        if quote.ts != self.now:
+            self.printed_earlier = self.printed
+        self.printed += quote.printed
         self.now = quote.ts
         self.seen_bid = self.seen_bid or bool(len(quote.bid_sz) and quote.bid_sz[0] > 0)
         self.seen_ask = self.seen_ask or bool(len(quote.ask_sz) and quote.ask_sz[0] > 0)
@@ -155,7 +162,11 @@ class Desk:
     def save(self) -> bytes:
         """Return the state entry of the desk."""
         held = None if self.held is None else save_quote(self.held)
-        return _encode(SavedDesk(self.rows, self.now, self.seen_bid, self.seen_ask, held))
+        return _encode(
+            SavedDesk(
+                self.rows, self.now, self.seen_bid, self.seen_ask, held, self.printed, self.printed_earlier
+            )
+        )
 
     def restore(self, entry: bytes) -> None:
         """Take the state back from its entry."""
@@ -163,6 +174,7 @@ class Desk:
         self.rows, self.now, self.seen_bid, self.seen_ask = (
             saved.rows, saved.now, saved.seen_bid, saved.seen_ask
         )  # fmt: skip
+        self.printed, self.printed_earlier = saved.printed, saved.printed_earlier
         self.held = None if saved.held is None else saved_quote(saved.held)
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events, Int64
+from venuewise.data.events import ACTION_CLEAR, ACTION_TRADE, UNDEFINED_PRICE, Events, Int64
 from venuewise.market.book import NO_AGE_LIMIT, NO_ROW, view_quotes
 from venuewise.market.venues import Venue, VenueTable, fees
 from venuewise.messages.market import MAX_LEVELS
@@ -23,10 +23,11 @@ SIDES: Final = ("buy", "sell")
 
 
 class Quote(NamedTuple):
-    """One row of market data, as a ladder takes it in."""
+    """One row of market data, as a ladder takes it in; `printed` are the shares that it prints as a trade."""
 
     publisher: int
     ts: int
+    printed: int
     bid_px: Int64
     ask_px: Int64
     bid_sz: Int64
@@ -34,7 +35,7 @@ class Quote(NamedTuple):
 
     def copied(self) -> Quote:
         """Return the same on arrays of its own."""
-        return Quote(self.publisher, self.ts, *(levels.copy() for levels in self[2:]))
+        return Quote(*self[:3], *(levels.copy() for levels in self[3:]))
 
 
 class SavedQuote(msgspec.Struct, frozen=True, array_like=True):
@@ -47,6 +48,7 @@ class SavedQuote(msgspec.Struct, frozen=True, array_like=True):
     bid_sz: list[int]
     ask_sz: list[int]
     taken: list[list[int]] = []
+    printed: int = 0
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -58,22 +60,23 @@ def quote_of(events: Events, row: int) -> Quote:
     publisher, ts = events.publishers[events.venue[row]], int(events.ts[row])
     if events.action[row] == ACTION_CLEAR:
         nothing = np.empty(0, np.int64)
-        return Quote(publisher, ts, nothing, nothing, nothing, nothing)
+        return Quote(publisher, ts, 0, nothing, nothing, nothing, nothing)
+    printed = int(events.size[row]) if events.action[row] == ACTION_TRADE else 0
     return Quote(
-        publisher, ts, events.bid_px[row], events.ask_px[row], events.bid_sz[row], events.ask_sz[row]
+        publisher, ts, printed, events.bid_px[row], events.ask_px[row], events.bid_sz[row], events.ask_sz[row]
     )
 
 
 def save_quote(quote: Quote, taken: list[list[int]] | None = None) -> SavedQuote:
     """Return a quote as state entries hold it."""
-    bid_px, ask_px, bid_sz, ask_sz = (levels.tolist() for levels in quote[2:])
-    return SavedQuote(quote.publisher, quote.ts, bid_px, ask_px, bid_sz, ask_sz, taken or [])
+    bid_px, ask_px, bid_sz, ask_sz = (levels.tolist() for levels in quote[3:])
+    return SavedQuote(quote.publisher, quote.ts, bid_px, ask_px, bid_sz, ask_sz, taken or [], quote.printed)
 
 
 def saved_quote(saved: SavedQuote) -> Quote:
     """Return the quote that was saved."""
     levels = (saved.bid_px, saved.ask_px, saved.bid_sz, saved.ask_sz)
-    return Quote(saved.publisher, saved.ts, *(np.array(level, np.int64) for level in levels))
+    return Quote(saved.publisher, saved.ts, saved.printed, *(np.array(level, np.int64) for level in levels))
 
 
 class Ladder:
@@ -145,7 +148,7 @@ class Ladder:
         """Return a venue's book as a state entry."""
         venue = self.publishers.index(publisher)
         levels = (self.bid_px, self.ask_px, self.bid_sz, self.ask_sz)
-        quote = Quote(publisher, int(self.ts[venue]), *(level[venue] for level in levels))
+        quote = Quote(publisher, int(self.ts[venue]), 0, *(level[venue] for level in levels))
         touched = any(state.touched[venue] for state in self.states)
         return _encode(save_quote(quote, [s.taken[venue].tolist() for s in self.states] if touched else None))
 
@@ -197,8 +200,8 @@ class Ladder:
         self.markets = tuple(
             Market(
                 ts=self.ts, venue=np.arange(rows), clears=np.zeros(rows, np.uint8), take_px=px, take_sz=sz,
-                far_px=far, fee=self.fee, rebate=self.rebate, sign=sign, max_age=self.max_age,
-                one_sided=False,
+                far_px=far, printed=np.zeros(rows, np.int64), fee=self.fee, rebate=self.rebate, sign=sign,
+                max_age=self.max_age, one_sided=False,
             )
             for px, sz, far, sign in (
                 (self.ask_px, self.ask_sz, self.best_bid, 1), (self.bid_px, self.bid_sz, self.best_ask, -1),

@@ -42,6 +42,8 @@ class Parent(msgspec.Struct):
         Money in 1e-9 dollars, whole: it may pass int64.
     sent, reports : int
         Child orders and reports so far.
+    printed_before : int or None
+        Shares of `Desk.printed` that were printed before the order's start; None until then.
     dry : list of int
         Venues (publisher ids) that came short of their quote in the sweep: it goes elsewhere.
     """
@@ -60,6 +62,7 @@ class Parent(msgspec.Struct):
     sent: int = 0
     reports: int = 0
     stage: Stage = "working"
+    printed_before: int | None = None
     dry: list[int] = []
 
 

@@ -51,7 +51,7 @@ from venuewise.simulation.state import (
     NS_PER_MS,
     Frictions,
 )
-from venuewise.strategies import Static, Twap
+from venuewise.strategies import Static, Twap, VwapSchedule
 
 MOST_IN_FLIGHT: Final = 10_000
 """Child orders of one parent on their way at once; beyond them it waits for fills."""
@@ -216,6 +216,9 @@ class Parents:
             if parent.start is None:
                 parent.start = desk.now
                 self.ledger.touch(working)
+            if parent.printed_before is None and parent.start <= desk.now:
+                parent.printed_before = desk.printed_earlier
+                self.ledger.touch(working)
             if parent.start <= desk.now <= parent.end:
                 lines.append(self._decide_for(desk, working))
         return lines
@@ -233,7 +236,7 @@ class Parents:
         else:
             if first:
                 self.ledger.touch(working)
-            chosen = ask_for_order(working, quotes, desk.now)
+            chosen = ask_for_order(working, quotes, desk.now, desk.printed - (parent.printed_before or 0))
             if isinstance(chosen, str):
                 note = chosen
             else:
@@ -350,7 +353,8 @@ class Parents:
             strategy = self.strategies.make(order.strategy, order.params)
         except ConfigError as error:
             return str(error)
-        if isinstance(strategy, Twap):  # shares times slices have to stay within int64
+        if isinstance(strategy, Twap | VwapSchedule) and strategy.slice_seconds is not None:
+            # shares times slices have to stay within int64
             span = end - (start if start is not None else desk.clock or 0)
             if strategy.slice_seconds < MAX_QUANTITY * (span // NS_PER_SECOND + 1) / 2**62:
                 return f"slice_seconds: found {strategy.slice_seconds}; the order's time is {span / 1e9:g} seconds"

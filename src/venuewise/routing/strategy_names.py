@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from venuewise.errors import ConfigError
-from venuewise.strategies import BestAsk, Static, Strategy, Twap, Vwap
+from venuewise.strategies import BestAsk, BuiltIn, Pov, Static, Strategy, Twap, Vwap, VwapSchedule
 
-BUILT_IN: Final[dict[str, type[BestAsk | Static | Twap | Vwap]]] = {
+BUILT_IN: Final[dict[str, type[BuiltIn]]] = {
     "best_ask": BestAsk,
     "twap": Twap,
     "vwap": Vwap,
     "optimized": Static,
+    "vwap_schedule": VwapSchedule,
+    "pov": Pov,
 }
 
 
@@ -99,7 +101,7 @@ class StrategyBook:
             if name not in BUILT_IN:
                 raise ConfigError(f"strategy: found {name!r}; expected one of {', '.join(self.names)}")
             kind = BUILT_IN[name]
-            known = [field.name for field in fields(kind) if field.name != "name"]
+            known = [field.name for field in fields(kind) if field.name not in ("name", "router")]
             unknown = [key for key in params if key not in known]
             if unknown:
                 expected = f"one of {', '.join(known)}" if known else "none"

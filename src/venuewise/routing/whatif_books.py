@@ -257,8 +257,8 @@ def decide_rows(
             near_room = Room(room.price[:k], view.fee[:k], view.rebate[:k], room.ints, room.floats)
             decide(
                 plan.kind, plan.parameters, view.near_price[:k], view.near_size[:k], reference, plan.sign,
-                plan.order_size, plan.order_size, now, now, now + plan.horizon, view.shares[:k], view.limit[:k],
-                near_room,
+                plan.order_size, plan.order_size, now, now, now + plan.horizon, 0, view.shares[:k],
+                view.limit[:k], near_room,
             )  # fmt: skip
         note_split(row - first, k, mid, plan, view, into)
 

@@ -43,7 +43,7 @@ from venuewise.simulation.state import (
     new_state,
     nothing_yet,
 )
-from venuewise.strategies import BestAsk, ParentOrder, Static, Strategy, Twap, Vwap
+from venuewise.strategies import BuiltIn, ParentOrder, Strategy
 from venuewise.strategies.kernels import room_for
 
 MOST_MONEY = 2**62
@@ -70,6 +70,8 @@ class Task:
         Mid at arrival in 1e-9 dollars; the best price to take in data that never show the other side.
     worst_price : int
         Worst price to take that any venue showed, on any level, while the order was worked; 1e-9 dollars.
+    printed_before : int
+        Shares of `Market.printed` that were printed before the start.
     """
 
     side: Side
@@ -81,6 +83,7 @@ class Task:
     row_of: Int64
     arrival_price: float
     worst_price: int
+    printed_before: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
         raise ConfigError(f"order size: found {quantity}; expected at least 1 share")
     first = int(np.searchsorted(market.ts, start, side="left"))
     last = int(np.searchsorted(market.ts, end, side="right"))
+    printed_before = int(market.printed[first - 1]) if first else 0
     row_of = nothing_yet(len(market.fee))
     last_rows(market.venue, market.clears, first, row_of)
     first, arrival_price = find_arrival(market, row_of, first, last)
@@ -177,7 +181,7 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
             f"{MOST_MONEY / 2 / PRICE_SCALE:.3g} dollars in all, so that money stays exact"
         )
     worst = dearest if side == "buy" else int(shown.min())
-    return Task(side, quantity, start, end, first, last, row_of, arrival_price, worst)
+    return Task(side, quantity, start, end, first, last, row_of, arrival_price, worst, printed_before)
 
 
 def run(
@@ -269,9 +273,9 @@ def _work(
     in_flight = min(task.quantity, MOST_IN_FLIGHT) if conditions.latency else 0
     state = new_state(market, task.quantity, task.row_of, fills, in_flight)
     depth = min(depth, market.take_px.shape[1])
-    if isinstance(strategy, BestAsk | Twap | Vwap | Static):
+    if isinstance(strategy, BuiltIn):
         simulate(
-            market, state, conditions, task.first, task.last, task.start, task.end,
+            market, state, conditions, task.first, task.last, task.start, task.end, task.printed_before,
             strategy.kind, strategy.parameters, depth, room_for(market.fee, market.rebate, depth),
         )  # fmt: skip
     else:
@@ -299,7 +303,13 @@ def _work_in_python(
         children = strategy.decide(
             Quotes(task.side, price, size, market.fee, market.rebate, bid, ask, market.one_sided),
             ParentOrder(
-                task.side, task.quantity, still_open, task.start, task.end, task.arrival_price / PRICE_SCALE
+                task.side,
+                task.quantity,
+                still_open,
+                task.start,
+                task.end,
+                task.arrival_price / PRICE_SCALE,
+                int(market.printed[row]) - task.printed_before,
             ),
             now,
         )

@@ -44,7 +44,18 @@ from venuewise.simulation.state import (
     Market,
     State,
 )
-from venuewise.strategies.kernels import STATIC, TWAP, Float64, Room, decide, due_by_schedule, worth_taking
+from venuewise.strategies.kernels import (
+    AT_ONCE,
+    BY_VOLUME,
+    SCHEDULE,
+    STATIC,
+    Float64,
+    Room,
+    decide,
+    shares_due,
+    slice_length,
+    worth_taking,
+)
 
 
 @kernel
@@ -352,15 +363,19 @@ def simulate(
     last: int,
     start: int,
     end: int,
+    printed_before: int,
     kind: int,
     parameters: Float64,
     depth: int,
     room: Room,
 ) -> None:
-    """Work one parent order with a built-in strategy over rows `first` to `last` (exclusive), then sweep."""
+    """Work one parent order with a built-in strategy over rows `first` to `last` (exclusive), then sweep.
+
+    `printed_before` are the shares of `Market.printed` that were printed before the order's start.
+    """
     # Arrays leave their tuples here: calls that pass whole tuples cost more than the work of most rows.
     ts, venue_of, clears = market.ts, market.venue, market.clears
-    take_px, take_sz, far_px = market.take_px, market.take_sz, market.far_px
+    take_px, take_sz, far_px, printed = market.take_px, market.take_sz, market.far_px, market.printed
     sign, max_age, queue_priority = market.sign, market.max_age, conditions.queue_priority
     row_of, taken, touched, pending, totals = (
         state.row_of, state.taken, state.touched, state.pending, state.totals
@@ -372,6 +387,7 @@ def simulate(
     size = np.empty((venues, depth), np.int64)
     shares = np.empty(venues, np.int64)
     limit = np.empty(venues, np.int64)
+    schedule, slice_ns = int(parameters[SCHEDULE]), slice_length(parameters, start, end)
     next_release = start
     for row in range(first, last):
         now = ts[row]
@@ -388,13 +404,13 @@ def simulate(
             continue
         if row + 1 < last and ts[row + 1] == now:
             continue
-        if kind == TWAP:
+        seen = printed[row] - printed_before
+        if schedule != AT_ONCE:
             if now < next_release:
                 continue
-            slice_ns = int(parameters[0])
-            if due_by_schedule(quantity, totals[OPEN], now, start, end, slice_ns) <= 0:
+            if shares_due(parameters, quantity, totals[OPEN], now, start, end, seen) <= 0:
                 # Shares on their way may come back unfilled at any moment: look again.
-                if totals[IN_FLIGHT] == 0:
+                if totals[IN_FLIGHT] == 0 and schedule != BY_VOLUME:
                     next_release = start + ((now - start) // slice_ns + 1) * slice_ns
                 continue
         take, far = view_quotes(
@@ -409,7 +425,7 @@ def simulate(
             continue
         decide(
             kind, parameters, price, size, reference, sign, quantity,
-            totals[OPEN], now, start, end, shares, limit, room,
+            totals[OPEN], now, start, end, seen, shares, limit, room,
         )  # fmt: skip
         submit(market, state, conditions, row, shares, limit)
     sweep(market, state, conditions, end)

@@ -10,18 +10,21 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events, Int64, UInt8
+from venuewise.data.events import ACTION_CLEAR, ACTION_TRADE, UNDEFINED_PRICE, Events, Int64, UInt8
 from venuewise.errors import ConfigError
 from venuewise.market.book import NO_AGE_LIMIT, NO_ROW, shown, sign_of
 
 NS_PER_MS: Final = 1_000_000
+LATENCY_MS: Final = 0.5
+"""From a decision to the venue where nobody says otherwise; docs/backtest.md says where the figure is from."""
 
 
 class Market(NamedTuple):
     """One symbol's rows as a parent order of one side sees them.
 
     `far_px` are best prices of the side opposite to the one that the order takes from; `one_sided` where the data never
-    show that side (see `venuewise.market.book.reference_price`).
+    show that side (see `venuewise.market.book.reference_price`). `printed` are the shares that trades have printed up to
+    each row, that row included.
     """
 
     ts: Int64
@@ -30,6 +33,7 @@ class Market(NamedTuple):
     take_px: Int64
     take_sz: Int64
     far_px: Int64
+    printed: Int64
     fee: Int64
     rebate: Int64
     sign: int
@@ -181,6 +185,7 @@ def market_of(events: Events, side: str, fee: Int64, rebate: Int64, max_age: int
         take_px=np.ascontiguousarray(take_px),
         take_sz=np.ascontiguousarray(take_sz),
         far_px=far_px,
+        printed=np.cumsum(np.where(events.action == ACTION_TRADE, events.size, 0), dtype=np.int64),
         fee=np.ascontiguousarray(fee, np.int64),
         rebate=np.ascontiguousarray(rebate, np.int64),
         sign=sign,

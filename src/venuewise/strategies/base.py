@@ -28,6 +28,8 @@ class ParentOrder:
         Nanoseconds UTC between which the order should be done.
     arrival_price : float
         Mid at arrival, in dollars.
+    printed : int
+        Shares that the market has printed since `start`, at any venue.
     """
 
     side: Side
@@ -36,6 +38,7 @@ class ParentOrder:
     start: int
     end: int
     arrival_price: float
+    printed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The decisions of the built-in strategies, compiled.
 
-Each kernel fills `shares` and `limit` (one entry for each venue, 0 shares for none) from the sizes and prices
-that may be taken now (venue x depth, prices in 1e-9 dollars) and the shares still `unsent`.
+A decision is two: the schedule says how many shares are due now, the router says where they go. A router's kernel fills
+`shares` and `limit` (one entry for each venue, 0 shares for none) from the sizes and prices that may be taken now
+(venue x depth, prices in 1e-9 dollars) and the shares `wanted`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,35 @@ import numpy.typing as npt
 from venuewise._jit import kernel
 from venuewise.allocation.optimum import EXACT_FILL, GREEDY_FREE, allocate_kernel
 from venuewise.allocation.pieces import scratch
-from venuewise.data.events import PRICE_SCALE, Int64
+from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE, Int64
 
 Float64 = npt.NDArray[np.float64]
 
+# Routers: where shares go.
 BEST_ASK: Final = 0
-TWAP: Final = 1
-VWAP: Final = 2
-STATIC: Final = 3
+BY_SIZE: Final = 1
+STATIC: Final = 2
 
-PARAMETERS: Final = 4
-"""Length of a strategy's vector of parameters."""
+# Schedules: how many shares are due.
+AT_ONCE: Final = 0
+EVEN: Final = 1
+BY_CURVE: Final = 2
+BY_VOLUME: Final = 3
+
+# A strategy's vector of parameters: four of its router; its schedule; how fast that is (ns of a slice, 0 for a part of
+# the order's time; or millionths of the printed volume); and the volume expected up to each end of a day's buckets,
+# from 0 on.
+SCHEDULE: Final = 4
+PACE: Final = 5
+PARAMETERS: Final = 6
+"""Parameters of a strategy that has no curve; a curve comes after them."""
+
+MILLION: Final = 1_000_000
+DAY: Final = 86_400 * NS_PER_SECOND
+LONGEST_PART: Final = 60 * NS_PER_SECOND
+"""Slices are no longer than this (ns), where none are asked for."""
+FEWEST_SLICES: Final = 10
+"""Slices that an order's time is cut into at least, where none are asked for."""
 
 
 class Room(NamedTuple):
@@ -57,22 +76,62 @@ def take_best(price: Int64, size: Int64, sign: int, wanted: int, shares: Int64, 
 
 
 @kernel
-def due_by_schedule(quantity: int, unsent: int, now: int, start: int, end: int, slice_ns: int) -> int:
-    """Return the shares that a TWAP schedule has released by `now` and that are not sent yet.
-
-    The time from start to end is cut into slices of `slice_ns`; slice j releases its share at its beginning,
-    shares that do not divide evenly go to the later slices.
-    """
-    slices = max((end - start + slice_ns - 1) // slice_ns, 1)
-    begun = min((now - start) // slice_ns + 1, slices)
-    return int(quantity * begun // slices - (quantity - unsent))
+def slice_length(parameters: Float64, start: int, end: int) -> int:
+    """Return the length of a schedule's slices (ns): what was asked for, else a minute, or a tenth of a short order."""
+    if parameters[PACE] > 0.0:
+        return int(parameters[PACE])
+    return max(min(LONGEST_PART, (end - start + FEWEST_SLICES - 1) // FEWEST_SLICES), 1)
 
 
 @kernel
-def split_by_size(price: Int64, size: Int64, unsent: int, shares: Int64, limit: Int64) -> None:
-    """Split the unsent shares over all displayed quotes in proportion to their size, to the share.
+def expected_volume(parameters: Float64, start: int, until: int) -> float:
+    """Return the volume that the curve of a day expects from `start` to `until` (ns UTC), in its own unit.
 
-    Where less than the unsent shares is displayed, everything is taken. Rounding follows the running total,
+    Within a bucket volume comes evenly; after the last bucket of a day comes the first of the next.
+    """
+    curve = parameters[PARAMETERS:]
+    buckets = len(curve) - 1
+    midnight = start // DAY * DAY
+    volume = 0.0
+    for sign, at in ((-1.0, start), (1.0, until)):
+        days, rest = (at - midnight) // DAY, (at - midnight) % DAY
+        bucket = rest * buckets // DAY
+        part = (rest * buckets % DAY) / DAY
+        volume += sign * (days * curve[buckets] + curve[bucket] + part * (curve[bucket + 1] - curve[bucket]))
+    return volume
+
+
+@kernel
+def shares_due(
+    parameters: Float64, quantity: int, unsent: int, now: int, start: int, end: int, printed: int
+) -> int:
+    """Return the shares that a strategy's schedule has released by `now` and that are not sent yet.
+
+    Slices cut the time from start to end; each releases its share at its beginning, shares that do not divide evenly
+    go to the later slices. Where the curve expects no volume at all in the order's time, slices are even.
+    """
+    schedule, spent = int(parameters[SCHEDULE]), quantity - unsent
+    if schedule == AT_ONCE:
+        return unsent
+    if schedule == BY_VOLUME:
+        return min(printed * int(parameters[PACE]) // MILLION, quantity) - spent
+    length = slice_length(parameters, start, end)
+    slices = max((end - start + length - 1) // length, 1)
+    begun = min((now - start) // length + 1, slices)
+    if schedule == BY_CURVE and begun < slices:
+        volume = expected_volume(parameters, start, end)
+        if volume > 0.0:
+            seen = expected_volume(parameters, start, start + begun * length)
+            # A share that is due but for the rounding of floats is due.
+            return min(int(quantity * seen / volume + 1 / MILLION), quantity) - spent
+    return int(quantity * begun // slices) - spent
+
+
+@kernel
+def split_by_size(price: Int64, size: Int64, wanted: int, shares: Int64, limit: Int64) -> None:
+    """Split the shares wanted over all displayed quotes in proportion to their size, to the share.
+
+    Where less than that is displayed, everything is taken. Rounding follows the running total,
     so the parts add up exactly.
     """
     displayed = 0
@@ -81,7 +140,7 @@ def split_by_size(price: Int64, size: Int64, unsent: int, shares: Int64, limit: 
             displayed += size[venue, level]
     if displayed == 0:
         return
-    wanted = min(unsent, displayed)
+    wanted = min(wanted, displayed)
     seen = given = 0
     for venue in range(size.shape[0]):
         for level in range(size.shape[1]):
@@ -141,7 +200,7 @@ def split_by_model(
     size: Int64,
     reference: float,
     sign: int,
-    unsent: int,
+    wanted: int,
     shares: Int64,
     limit: Int64,
     room: Room,
@@ -157,7 +216,7 @@ def split_by_model(
         for level in range(price.shape[1]):
             room.price[venue, level] = price[venue, level] / PRICE_SCALE if size[venue, level] > 0 else np.nan
     allocate_kernel(
-        unsent, room.price, size, room.fee, room.rebate, parameters[0], parameters[1], parameters[2],
+        wanted, room.price, size, room.fee, room.rebate, parameters[0], parameters[1], parameters[2],
         reference / PRICE_SCALE, EXACT_FILL if every_share else GREEDY_FREE, float(sign),
         shares, room.ints, room.floats,
     )  # fmt: skip
@@ -167,7 +226,7 @@ def split_by_model(
             displayed += size[venue, level]
         shares[venue] = min(shares[venue], displayed)
     # In a crossed market the model buys more than is wanted, to sell it: an order does not.
-    while shares.sum() > unsent:
+    while shares.sum() > wanted:
         dearest, worst, above = -1, -np.inf, 0
         for venue in range(price.shape[0]):
             level = deepest_level(size, venue, shares[venue])
@@ -176,7 +235,7 @@ def split_by_model(
             cost = sign * room.price[venue, level] + room.fee[venue]
             if cost > worst:
                 dearest, worst, above = venue, cost, size[venue, :level].sum()
-        shares[dearest] -= min(shares[dearest] - above, shares.sum() - unsent)
+        shares[dearest] -= min(shares[dearest] - above, shares.sum() - wanted)
     for venue in range(price.shape[0]):
         level = deepest_level(size, venue, shares[venue])
         if level >= 0:
@@ -196,21 +255,23 @@ def decide(
     now: int,
     start: int,
     end: int,
+    printed: int,
     shares: Int64,
     limit: Int64,
     room: Room,
 ) -> None:
-    """Decide with the built-in strategy of this kind; `reference` is NaN where there is no mid.
+    """Decide with a built-in strategy: `kind` is its router, `parameters` say its settings and its schedule.
 
-    The static model measures against the mid: without one it sends nothing. The others do not need it.
+    `printed` are the shares that the market has printed since `start`; `reference` is NaN where there is no mid. The
+    static model measures against the mid: without one it sends nothing. The others do not need it.
     """
     shares[:] = 0
+    wanted = shares_due(parameters, quantity, unsent, now, start, end, printed)
+    if wanted <= 0:
+        return
     if kind == BEST_ASK:
-        take_best(price, size, sign, unsent, shares, limit)
-    elif kind == TWAP:
-        due = due_by_schedule(quantity, unsent, now, start, end, int(parameters[0]))
-        take_best(price, size, sign, due, shares, limit)
-    elif kind == VWAP:
-        split_by_size(price, size, unsent, shares, limit)
+        take_best(price, size, sign, wanted, shares, limit)
+    elif kind == BY_SIZE:
+        split_by_size(price, size, wanted, shares, limit)
     elif not np.isnan(reference):
-        split_by_model(parameters, price, size, reference, sign, unsent, shares, limit, room)
+        split_by_model(parameters, price, size, reference, sign, wanted, shares, limit, room)

@@ -20,7 +20,7 @@ from venuewise.report.result import BacktestResult
 from venuewise.research.comparison import Progress, Settings, compare
 from venuewise.research.grid import Grid
 from venuewise.research.schedule import Schedule
-from venuewise.simulation.state import Frictions
+from venuewise.simulation.state import LATENCY_MS, Frictions
 from venuewise.strategies import Strategy
 from venuewise.synthetic.widen import widen
 
@@ -46,7 +46,9 @@ def backtest(
     strategies: Sequence[Strategy] = (),
     fill: Literal["free", "exact_fill"] = "free",
     depth: int | None = None,
-    slice_seconds: float = 60.0,
+    slice_seconds: float | None = None,
+    participation: float = 0.1,
+    latency_ms: float | None = None,
     frictions: Frictions | None = None,
     max_age_ms: float | None = None,
     seed: int = 0,
@@ -85,10 +87,15 @@ def backtest(
         May the router leave shares for later?
     depth : int, optional
         Levels of each venue that strategies see. Default 1, with `venues="levels"` all.
-    slice_seconds : float
-        TWAP slices.
+    slice_seconds : float, optional
+        Slices of TWAP and of the VWAP schedule. Default: a minute where an order has time for ten of them, else a
+        tenth of its time.
+    participation : float
+        Share of the printed volume that `pov` keeps to.
+    latency_ms : float, optional
+        From a decision to the venue. Default: that of `frictions`; 0.5 where they are not given. 0: none.
     frictions : Frictions, optional
-        Latency, queue priority, slippage, adverse selection. Default: none of them.
+        Latency, queue priority, slippage, adverse selection, taken as they are. Default: latency alone.
     max_age_ms : float, optional
         A venue that has been silent for longer does not take part. Default: no limit.
     seed : int
@@ -147,13 +154,20 @@ def backtest(
         fill=fill,
         depth=depth,
         slice_seconds=slice_seconds,
-        frictions=frictions or Frictions(),
+        participation=participation,
+        frictions=_frictions(frictions, latency_ms),
         max_age_ms=max_age_ms,
         seed=seed,
     )
     return BacktestResult(
         compare(settings, events, table, strategies, workers or os.cpu_count() or 1, progress)
     )
+
+
+def _frictions(frictions: Frictions | None, latency_ms: float | None) -> Frictions:
+    if frictions is None:
+        return Frictions(latency_ms=LATENCY_MS if latency_ms is None else latency_ms)
+    return frictions if latency_ms is None else replace(frictions, latency_ms=latency_ms)
 
 
 def _topic(topic: str, window: str | tuple[str, str] | None) -> Events:

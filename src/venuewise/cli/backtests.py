@@ -55,7 +55,6 @@ def demo_result(
         side=side,
         start="every:5s",
         horizon="30s",
-        slice_seconds=5.0,
         grid=DEMO_GRID,
         seed=seed,
         progress=progress,
@@ -101,8 +100,20 @@ def backtest(
         str, typer.Option(help="free: shares may wait; exact_fill: all must go somewhere.")
     ] = "free",
     depth: Annotated[int | None, typer.Option(help="Levels of each venue that strategies see.")] = None,
-    slice_seconds: Annotated[float, typer.Option("--slice", help="Seconds of a TWAP slice.")] = 60.0,
-    latency_ms: Annotated[float, typer.Option(help="From decision to venue.")] = 0.0,
+    slice_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--slice",
+            help="Seconds of a slice of TWAP and of the VWAP schedule. [default: 60, or a tenth of a horizon too short "
+            "for ten of these]",
+        ),
+    ] = None,
+    participation: Annotated[
+        float, typer.Option(help="Share of the printed volume that pov keeps to.")
+    ] = 0.1,
+    latency_ms: Annotated[
+        float, typer.Option(help="From decision to venue; the result also has 0 and ten times as much.")
+    ] = 0.5,
     queue_priority: Annotated[float, typer.Option(help="Share of the displayed size that fills.")] = 1.0,
     slippage_bps: Annotated[float, typer.Option(help="Added to every price paid.")] = 0.0,
     adverse_probability: Annotated[
@@ -124,7 +135,7 @@ def backtest(
     out: Out = Path(),
     as_json: AsJson = False,
 ) -> None:
-    """Tune the router, compare it with best ask, TWAP and VWAP; print a summary, write output.json, results.png."""
+    """Tune the router, compare it with best ask, TWAP, VWAP, POV; print a summary, write output.json, results.png."""
     from venuewise.backtesting import backtest as run
     from venuewise.simulation.state import Frictions
 
@@ -153,6 +164,7 @@ def backtest(
             fill=choice("fill", fill, "free", "exact_fill"),
             depth=depth,
             slice_seconds=slice_seconds,
+            participation=participation,
             frictions=frictions,
             max_age_ms=max_age_ms,
             seed=seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import msgspec
@@ -13,6 +13,7 @@ from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE
 from venuewise.data.reader import iso
 from venuewise.data.sessions import Span
 from venuewise.market.venues import Venue
+from venuewise.report.sameness import sameness
 from venuewise.research.comparison import Comparison
 from venuewise.research.grid import Parameters
 from venuewise.research.intervals import LEVEL, METHOD, interval_of_mean, waves, why_none
@@ -46,6 +47,7 @@ def summarise(comparison: Comparison) -> dict[str, object]:
             name: savings_bps(single["optimized"], single[name]) for name in BASELINES
         },
         "synthetic": comparison.events.synthetic,
+        "savings_by_latency": _savings_by_latency(comparison, others),
         "order": {
             "size": settings.order_size,
             "side": settings.side,
@@ -64,6 +66,7 @@ def summarise(comparison: Comparison) -> dict[str, object]:
             "depth": settings.depth,
             "fill": settings.fill,
             "slice_seconds": settings.slice_seconds,
+            "participation": settings.participation,
             "max_age_ms": settings.max_age_ms,
             "grid": asdict(settings.grid),
             "frictions": asdict(settings.frictions),
@@ -132,20 +135,46 @@ def _evaluation(comparison: Comparison) -> dict[str, object]:
     }
 
 
+def _mean(comparison: Comparison, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, object]:
+    """Return the mean of one figure of all parent orders, with its interval."""
+    found = interval_of_mean(values, comparison.settings.schedule.overlap(comparison.quoted_on))
+    return {
+        "mean": float(values.mean()),
+        "median": float(np.median(values)),
+        "interval_95": None if found is None else [found.low, found.high],
+    }
+
+
+def _savings(
+    comparison: Comparison, outcomes: Mapping[str, Sequence[Outcome]], others: Sequence[str]
+) -> dict[str, object]:
+    """Return what the router saved against each other strategy, order by order."""
+    cost = {name: np.array([run.cost_bps for run in runs]) for name, runs in outcomes.items()}
+    return {
+        name: {
+            **_mean(comparison, cost[name] - cost["optimized"]),
+            "share_of_orders_won": float(np.mean(cost[name] > cost["optimized"])),
+        }
+        for name in others
+    }
+
+
+def _savings_by_latency(comparison: Comparison, others: Sequence[str]) -> list[dict[str, object]]:
+    """Return the savings at the latency chosen and at others, the shortest first."""
+    chosen = comparison.settings.frictions.latency_ms
+    runs = {chosen: comparison.outcomes, **comparison.by_latency}
+    return [
+        {"latency_ms": latency, "savings_bps": _savings(comparison, runs[latency], others)}
+        for latency in sorted(runs)
+    ]
+
+
 def _parent_orders(comparison: Comparison, others: Sequence[str]) -> dict[str, object]:
     """Return means over all parent orders, and paired savings with their intervals."""
     settings, outcomes, orders = comparison.settings, comparison.outcomes, comparison.quoted_on
     overlap = settings.schedule.overlap(orders)
     cost = {name: np.array([run.cost_bps for run in runs]) for name, runs in outcomes.items()}
     open_shares = {name: sum(run.open for run in runs) for name, runs in outcomes.items()}
-
-    def figures(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, object]:
-        found = interval_of_mean(values, overlap)
-        return {
-            "mean": float(values.mean()),
-            "median": float(np.median(values)),
-            "interval_95": None if found is None else [found.low, found.high],
-        }
 
     return {
         "n": len(orders),
@@ -162,15 +191,11 @@ def _parent_orders(comparison: Comparison, others: Sequence[str]) -> dict[str, o
             "why_none": why_none(len(orders), overlap),
         },
         "cost_vs_arrival_bps": {
-            name: {**figures(values), "shares_open": open_shares[name]} for name, values in cost.items()
+            name: {**_mean(comparison, values), "shares_open": open_shares[name]}
+            for name, values in cost.items()
         },
-        "savings_bps": {
-            name: {
-                **figures(cost[name] - cost["optimized"]),
-                "share_of_orders_won": float(np.mean(cost[name] > cost["optimized"])),
-            }
-            for name in others
-        },
+        "savings_bps": _savings(comparison, outcomes, others),
+        **sameness(comparison),
     }
 
 

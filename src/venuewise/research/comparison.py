@@ -7,10 +7,11 @@ from the rest (`split`); with split 0 both are the same, and the result says so.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
 from venuewise.data.events import Events
 from venuewise.data.sessions import Span, sessions_of
@@ -19,12 +20,17 @@ from venuewise.market.book import Side, sign_of
 from venuewise.market.venues import Venue, VenueTable, fees
 from venuewise.research.grid import Grid, Parameters, Tuned, choose
 from venuewise.research.schedule import Schedule, split_span, within
+from venuewise.research.volume import curves_before
 from venuewise.simulation.engine import Outcome, Task, make_task, run
-from venuewise.simulation.state import NS_PER_MS, Conditions, Frictions, Market, market_of
-from venuewise.strategies import Static, Strategy, baselines
+from venuewise.simulation.state import LATENCY_MS, NS_PER_MS, Conditions, Frictions, Market, market_of
+from venuewise.strategies import Pov, Static, Strategy, Twap, VwapSchedule, baselines
 
+ON_SCHEDULE: Final = "optimized_twap"
+"""The router on the schedule of TWAP: what it saves against TWAP, it saves by routing alone."""
 Progress = Callable[[int, int], None]
 """Called with the runs done and the runs in all."""
+Contender = tuple[str, Callable[[Task], Strategy]]
+"""A strategy's name, and the strategy as it meets a parent order: what it may know depends on the order's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,8 @@ class Settings:
     grid: Grid
     fill: Literal["free", "exact_fill"]
     depth: int
-    slice_seconds: float
+    slice_seconds: float | None
+    participation: float
     frictions: Frictions
     max_age_ms: float | None
     seed: int
@@ -66,6 +73,12 @@ class Comparison:
     outcomes : dict of str to list of Outcome
         By strategy ("optimized" first), one for each parent order of `quoted_on`. The first order's have
         their blotter; they are the classic single-order figures.
+    by_latency : dict of float to dict of str to list of Outcome
+        The same at other latencies (ms), with the parameters chosen at the latency of the settings; no blotters.
+    volume_curves : int
+        Parent orders of `quoted_on` for which there was a volume curve from earlier sessions.
+    trades_printed : bool
+        Whether the data print any trade.
     """
 
     settings: Settings
@@ -77,6 +90,9 @@ class Comparison:
     without_quotes: tuple[int, int]
     one_sided: bool
     outcomes: dict[str, list[Outcome]] = field(repr=False)
+    by_latency: dict[float, dict[str, list[Outcome]]] = field(repr=False)
+    volume_curves: int
+    trades_printed: bool
 
 
 def compare(
@@ -108,30 +124,73 @@ def compare(
     max_age = None if settings.max_age_ms is None else round(settings.max_age_ms * NS_PER_MS)
     market = market_of(events, settings.side, taker_fee, maker_rebate, max_age)
     conditions = settings.frictions.conditions(settings.seed)
-    compared = baselines(settings.slice_seconds)
-    taken_names = {"optimized", *(strategy.name for strategy in compared)}
+    sessions = sessions_of(market.ts)
+    curves = curves_before(market.ts, market.printed, sessions)
+
+    def curve_of(task: Task) -> tuple[float, ...]:
+        return curves[max(bisect_right(sessions, task.start, key=lambda session: session.begin) - 1, 0)]
+
+    contenders = _contenders(settings, curve_of)
+    taken_names = {"optimized", ON_SCHEDULE, *(name for name, _ in contenders)}
     for strategy in extra:
         if strategy.name in taken_names:
             raise ConfigError(f"strategies: found the name {strategy.name!r} twice; expected unique names")
         taken_names.add(strategy.name)
 
-    sessions = sessions_of(market.ts)
     train, test = split_span(Span(sessions[0].begin, sessions[-1].end), settings.split)
     planned = [settings.schedule.orders(within(sessions, part)) for part in (train, test)]
     candidates = list(settings.grid)
-    quoted = 1 + len(compared) + len(extra)
+    quoted = 2 + len(contenders) + len(extra)
+    others = other_latencies(settings.frictions.latency_ms)
     with ThreadPoolExecutor(workers) as pool:
         work = _Work(market, conditions, settings, pool, progress)
         train_tasks, tasks = (work.tasks(orders) for orders in planned)
-        work.runs = len(candidates) * len(train_tasks) + quoted * len(tasks)
+        work.runs = len(candidates) * len(train_tasks) + quoted * len(tasks) * (1 + len(others))
         tuned = work.tune(candidates, train_tasks)
         best = _router(settings, tuned.best)
-        outcomes = {strategy.name: work.outcomes(strategy, tasks) for strategy in (best, *compared, *extra)}
+        compared: list[Contender] = [
+            (best.name, _always(best)),
+            *contenders,
+            (ON_SCHEDULE, _always(Twap(ON_SCHEDULE, settings.slice_seconds, router=best))),
+            *((strategy.name, _always(strategy)) for strategy in extra),
+        ]
+        outcomes = {name: work.outcomes(choose_for, tasks, conditions) for name, choose_for in compared}
+        by_latency = {}
+        for latency in others:
+            late = replace(settings.frictions, latency_ms=latency).conditions(settings.seed)
+            by_latency[latency] = {
+                name: work.outcomes(choose_for, tasks, late, record=False) for name, choose_for in compared
+            }
     tuned_on, quoted_on = ([Span(task.start, task.end) for task in some] for some in (train_tasks, tasks))
     left_out = (len(planned[0]) - len(tuned_on), len(planned[1]) - len(quoted_on))
     return Comparison(
-        settings, events, venues, tuned, tuned_on, quoted_on, left_out, market.one_sided, outcomes
-    )
+        settings, events, venues, tuned, tuned_on, quoted_on, left_out, market.one_sided, outcomes, by_latency,
+        volume_curves=sum(bool(curve_of(task)) for task in tasks),
+        trades_printed=bool(market.printed[-1]),
+    )  # fmt: skip
+
+
+def other_latencies(chosen: float) -> tuple[float, ...]:
+    """Return the latencies (ms) at which a comparison is made again: none at all, and ten times the one chosen."""
+    if chosen == 0:
+        return LATENCY_MS, 10 * LATENCY_MS
+    return 0.0, min(10 * chosen, 1e9)
+
+
+def _always(strategy: Strategy) -> Callable[[Task], Strategy]:
+    return lambda _: strategy
+
+
+def _contenders(settings: Settings, curve_of: Callable[[Task], tuple[float, ...]]) -> list[Contender]:
+    """Return the baselines: those of earlier systems, then those on a schedule over time."""
+    length = settings.slice_seconds
+    pov = Pov(participation=settings.participation)
+    by_volume = VwapSchedule(slice_seconds=length)
+    return [
+        *((strategy.name, _always(strategy)) for strategy in baselines(length)),
+        (by_volume.name, lambda task: replace(by_volume, volume=curve_of(task))),
+        (pov.name, _always(pov)),
+    ]
 
 
 def _router(settings: Settings, parameters: Parameters) -> Static:
@@ -178,7 +237,7 @@ class _Work:
 
         def score(parameters: Parameters) -> tuple[int, int]:
             router = _router(self.settings, parameters)
-            outcomes = [self._one(task, router, record=False) for task in tasks]
+            outcomes = [self._one(task, router, self.conditions, record=False) for task in tasks]
             return sum(o.open for o in outcomes), sign * sum(o.cash for o in outcomes)
 
         scores: dict[Parameters, tuple[int, int]] = {}
@@ -187,14 +246,24 @@ class _Work:
             self._tell(len(tasks))
         return choose(scores)
 
-    def outcomes(self, strategy: Strategy, tasks: list[Task]) -> list[Outcome]:
-        first = self._one(tasks[0], strategy, record=True)
-        rest = list(self.pool.map(lambda task: self._one(task, strategy, record=False), tasks[1:]))
+    def outcomes(
+        self,
+        choose_for: Callable[[Task], Strategy],
+        tasks: list[Task],
+        conditions: Conditions,
+        record: bool = True,
+    ) -> list[Outcome]:
+        """Work all orders; keep the blotter of the first, if asked to."""
+        first = self._one(tasks[0], choose_for(tasks[0]), conditions, record)
+        rest = self.pool.map(
+            lambda task: self._one(task, choose_for(task), conditions, record=False), tasks[1:]
+        )
+        done = [first, *rest]
         self._tell(len(tasks))
-        return [first, *rest]
+        return done
 
-    def _one(self, task: Task, strategy: Strategy, record: bool) -> Outcome:
-        return run(self.market, task, strategy, self.conditions, self.settings.depth, record)
+    def _one(self, task: Task, strategy: Strategy, conditions: Conditions, record: bool) -> Outcome:
+        return run(self.market, task, strategy, conditions, self.settings.depth, record)
 
     def _tell(self, done: int) -> None:
         self.done += done

@@ -38,7 +38,10 @@ def strategy_name(key: str, side: str) -> str:
         "optimized": "router",
         "best_ask": "best ask" if side == "buy" else "best bid",
         "twap": "TWAP",
-        "vwap": "VWAP",
+        "vwap": "VWAP, one shot",
+        "vwap_schedule": "VWAP over time",
+        "pov": "POV",
+        "optimized_twap": "router, as TWAP",
     }
     return names.get(key, key)
 

@@ -14,7 +14,7 @@ from venuewise.data.reader import iso
 from venuewise.data.sessions import Span
 from venuewise.market.venues import Venue
 from venuewise.report.sameness import sameness
-from venuewise.research.comparison import Comparison
+from venuewise.research.comparison import ON_SCHEDULE, Comparison
 from venuewise.research.grid import Parameters
 from venuewise.research.intervals import LEVEL, METHOD, interval_of_mean, waves, why_none
 from venuewise.simulation.engine import Outcome
@@ -145,17 +145,21 @@ def _mean(comparison: Comparison, values: np.ndarray[tuple[int], np.dtype[np.flo
     }
 
 
+def _paired(
+    comparison: Comparison, outcomes: Mapping[str, Sequence[Outcome]], ours: str, theirs: str
+) -> dict[str, object]:
+    """Return what one strategy saved against another, order by order."""
+    cost, other = (np.array([run.cost_bps for run in outcomes[name]]) for name in (ours, theirs))
+    return {**_mean(comparison, other - cost), "share_of_orders_won": float(np.mean(other > cost))}
+
+
 def _savings(
     comparison: Comparison, outcomes: Mapping[str, Sequence[Outcome]], others: Sequence[str]
 ) -> dict[str, object]:
-    """Return what the router saved against each other strategy, order by order."""
-    cost = {name: np.array([run.cost_bps for run in runs]) for name, runs in outcomes.items()}
+    """Return what the router saved against each other strategy, and on TWAP's schedule against TWAP."""
     return {
-        name: {
-            **_mean(comparison, cost[name] - cost["optimized"]),
-            "share_of_orders_won": float(np.mean(cost[name] > cost["optimized"])),
-        }
-        for name in others
+        "savings_bps": {name: _paired(comparison, outcomes, "optimized", name) for name in others},
+        "savings_on_one_schedule_bps": {"twap": _paired(comparison, outcomes, ON_SCHEDULE, "twap")},
     }
 
 
@@ -164,8 +168,7 @@ def _savings_by_latency(comparison: Comparison, others: Sequence[str]) -> list[d
     chosen = comparison.settings.frictions.latency_ms
     runs = {chosen: comparison.outcomes, **comparison.by_latency}
     return [
-        {"latency_ms": latency, "savings_bps": _savings(comparison, runs[latency], others)}
-        for latency in sorted(runs)
+        {"latency_ms": latency, **_savings(comparison, runs[latency], others)} for latency in sorted(runs)
     ]
 
 
@@ -194,7 +197,7 @@ def _parent_orders(comparison: Comparison, others: Sequence[str]) -> dict[str, o
             name: {**_mean(comparison, values), "shares_open": open_shares[name]}
             for name, values in cost.items()
         },
-        "savings_bps": _savings(comparison, outcomes, others),
+        **_savings(comparison, outcomes, others),
         **sameness(comparison),
     }
 

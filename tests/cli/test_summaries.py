@@ -66,7 +66,7 @@ def test_the_verdict_says_what_the_interval_shows(
 ) -> None:
     found = verdict(with_savings(result, mean, interval)).plain
     assert found.startswith(sentence)
-    assert found.endswith("out of sample, latency 0 ms, synthetic data")
+    assert found.endswith("out of sample, latency 0.5 ms, synthetic data")
 
 
 def test_the_verdict_says_in_sample_latency_and_real_data(result: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ def test_every_strategy_has_its_row_of_figures(
 ) -> None:
     orders = result["parent_orders"]
     text = plain(backtest_summary(result, [Path("out/output.json")]), monkeypatch)
-    for key, name in (("best_ask", "best ask"), ("twap", "TWAP"), ("vwap", "VWAP")):
+    for key, name in (("best_ask", "best ask"), ("vwap", "VWAP, one shot"), ("pov", "POV")):
         cost, saved = orders["cost_vs_arrival_bps"][key], orders["savings_bps"][key]
         row = next(line for line in text.splitlines() if line.startswith(f"{name} "))
         figures = [
@@ -286,7 +286,7 @@ def test_a_summary_fits_its_terminal_and_keeps_its_digits(
     assert all(cell_len(line) <= max(width, 60) for line in text.splitlines())
     assert "…" not in text
     assert "-12,345.68" in text
-    assert "and 4 more" in text
+    assert "and 7 more" in text
 
 
 def test_what_an_encoding_cannot_say_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,8 @@ class Market(NamedTuple):
     """One symbol's rows as a parent order of one side sees them.
 
     `far_px` are best prices of the side opposite to the one that the order takes from; `one_sided` where the data never
-    show that side (see `venuewise.market.book.reference_price`). `printed` are the shares that trades have printed up to
-    each row, that row included.
+    show that side (see `venuewise.market.book.reference_price`). `printed` are the shares that trades have printed
+    up to each row, that row included.
     """
 
     ts: Int64

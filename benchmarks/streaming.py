@@ -93,9 +93,9 @@ class Timed(Service):
     began = ended = 0.0
     resident: tuple[int, ...] = ()
 
-    def _transact(self, messages: list[Any]) -> bool:
+    def _work(self, messages: list[Any], stop: StopRequest) -> bool:
         self.began = self.began or time.monotonic()
-        committed = super()._transact(messages)
+        committed = super()._work(messages, stop)
         self.ended = time.monotonic()
         self.resident = (*self.resident, resident_kb())
         return committed

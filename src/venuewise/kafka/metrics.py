@@ -42,6 +42,11 @@ class Metrics:
             registry=registry,
         )
         self.dead = Counter("venuewise_dead_letters", "Messages that could not be read.", registry=registry)
+        self.faults = Counter(
+            "venuewise_faults",
+            "Dead letters of which processing failed: each is a fault of venuewise, and wants a look.",
+            registry=registry,
+        )
         self.transactions = Counter(
             "venuewise_transactions", "Transactions by result.", ["result"], registry=registry
         )

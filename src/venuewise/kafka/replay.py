@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from venuewise.data.events import ROW_COLUMNS, Events, Int64
 from venuewise.errors import ConfigError
 from venuewise.kafka import clients
+from venuewise.kafka.letters import read_headers
 from venuewise.kafka.settings import Settings
 from venuewise.kafka.source import HEADER_ABOUT, HEADER_ROW, HEADER_SOURCE, About, read_to_end
 from venuewise.kafka.topics import partition_of
@@ -208,7 +209,7 @@ def unsent_rows(settings: Settings, topic: str, partitions: int, events: Events,
     """
     last = np.full(partitions, -1, np.int64)
     for message in read_to_end(settings, topic, last=_LOOK_BACK):
-        headers = dict(message.headers() or ())
+        headers = dict(read_headers(message) or ())
         if (
             headers.get(HEADER_SOURCE) == source.encode()
             and (number := headers.get(HEADER_ROW, b"")).isdigit()

@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -27,8 +27,9 @@ from venuewise.errors import ConfigError, VenuewiseError
 from venuewise.kafka import clients
 from venuewise.kafka.changelog import read_changelog
 from venuewise.kafka.group_watch import GroupWatch
+from venuewise.kafka.letters import HEAD_BYTES, LETTER_BYTES, REASON_LETTERS, dead_letter, read_headers
 from venuewise.kafka.metrics import Metrics
-from venuewise.kafka.processing import Incoming, Processor
+from venuewise.kafka.processing import DeadLetter, Incoming, Processed, Processor
 from venuewise.kafka.settings import Settings
 from venuewise.kafka.stopping import StopRequest
 from venuewise.kafka.topics import BROKER_SECONDS, COMPACTED, ensure_topic, has_topic, wait_for_topic
@@ -48,6 +49,11 @@ OUTAGE_SECONDS: Final = 300.0
 NOTED_SECONDS: Final = 10.0
 UNKNOWN_MEMBER: Final = (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID, KafkaError._STATE)
 """Errors of a consumer that the group has given up: those of a call, and of calls after it."""
+UNSENDABLE: Final = (
+    KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD,
+)  # fmt: skip
+"""What is said of messages that no broker will ever take: sending them again is of no use."""
 ROLES: Final = ("orders", "fills", "children", "market")
 """Order in which the inputs of one poll are processed."""
 
@@ -65,6 +71,23 @@ def calm_collector() -> None:
 
 class FencedError(VenuewiseError):
     """Another instance has taken this one's place."""
+
+
+class FaultError(Exception):
+    """A batch that cannot be worked for a reason that is not the broker's; nothing of it has been committed."""
+
+
+Arrived = tuple[Message, Incoming]
+"""A message, and what its processor is given of it."""
+
+
+class _Worked(NamedTuple):
+    """What a processor made of some messages, for the books once it is committed."""
+
+    role: str
+    group: list[Arrived]
+    result: Processed
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +155,6 @@ class Service:
         self.group, self.instance = group, instance
         self.processors: dict[int, Processor] = {}
         self.done = self.dead = self.partitions = 0
-        self._received: list[float] = []
         self._gone: set[int] = set()
         self._noted: dict[int, float] = {}
         self._consumer: Any = None
@@ -308,7 +330,7 @@ class Service:
             try:
                 messages = self._next_batch(limit)
                 began = time.monotonic()
-                committed = bool(messages) and self._transact(messages)
+                committed = bool(messages) and self._work(messages, stop)
             except KafkaException as failure:
                 if not failure.args[0].fatal() and failure.args[0].code() not in UNKNOWN_MEMBER:
                     raise
@@ -316,7 +338,6 @@ class Service:
                 continue
             if messages:
                 if committed:
-                    self.done += len(messages)
                     self.metrics.rate.set(len(messages) / max(time.monotonic() - began, 1e-9))
                     self._note_lag(messages)
                 last = time.monotonic()
@@ -344,18 +365,81 @@ class Service:
                 log.warning("consumer", error=error.str())
         return good
 
-    def _transact(self, messages: list[Message]) -> bool:
-        """Process a batch in one transaction; on an abort, go back to what is committed and say False."""
+    def _work(self, messages: list[Message], stop: StopRequest) -> bool:
+        """Process a batch, of which a message that cannot be worked goes to the dead letters; False after an abort.
+
+        A batch that fails is halved, in the order in which it is worked, down to the message that it fails of.
+        """
+        waiting = [[(message, Incoming(message.value(), read_headers(message))) for message in messages]]
+        while waiting:
+            batch = waiting.pop()
+            try:
+                if not self._transact(batch):
+                    return False  # what is left comes again
+            except FaultError as fault:
+                if stop:
+                    return False
+                if len(batch) == 1:
+                    if not self._put_aside(batch[0], str(fault)):
+                        return False
+                else:
+                    batch = self._in_order(batch)
+                    half = len(batch) // 2
+                    waiting += [batch[half:], batch[:half]]
+        return True
+
+    def _put_aside(self, arrived: Arrived, reason: str) -> bool:
+        """Send a message of which processing fails to the dead letters, cut where the topic takes no more."""
+        for most, head in ((LETTER_BYTES, HEAD_BYTES), (HEAD_BYTES, 1024), (0, 0)):
+            try:
+                if not self._transact([arrived], refused=reason, most=most, head=head):
+                    return False
+            except FaultError as fault:
+                log.warning("dead letter not taken", topic=self.wiring.dead_letters, reason=str(fault))
+            else:
+                self.metrics.faults.inc()
+                return True
+        raise ConfigError(
+            f"topic {self.wiring.dead_letters}: takes no dead letter, not even an empty one; "
+            "expected max.message.bytes of 16384 or more"
+        )
+
+    def _in_order(self, batch: list[Arrived]) -> list[Arrived]:
+        """Return messages partition by partition, and in each by the order of the inputs."""
+        rank = {topic: ROLES.index(role) for role, topic in self.wiring.inputs.items()}
+        return sorted(batch, key=lambda arrived: (arrived[0].partition(), rank[arrived[0].topic()]))
+
+    def _transact(
+        self,
+        batch: list[Arrived],
+        *,
+        refused: str | None = None,
+        most: int = LETTER_BYTES,
+        head: int = HEAD_BYTES,
+    ) -> bool:
+        """Process a batch in one transaction; on an abort, go back to what is committed and say False.
+
+        Parameters
+        ----------
+        refused : str, optional
+            Why the messages are not processed at all, but are dead letters.
+        most, head : int
+            See `dead_letter`.
+
+        Raises
+        ------
+        FaultError
+            If processing fails, or the broker takes what comes of it for no message; state is what is committed.
+        """
         producer = self._producer
-        grouped: dict[tuple[int, str], list[Message]] = {}
-        for message in messages:
-            grouped.setdefault((message.partition(), message.topic()), []).append(message)
-        outputs: list[bytes] = []
-        self._received.clear()
+        grouped: dict[tuple[int, str], list[Arrived]] = {}
+        for arrived in batch:
+            grouped.setdefault((arrived[0].partition(), arrived[0].topic()), []).append(arrived)
         offsets = [
-            TopicPartition(topic, partition, group[-1].offset() + 1)
+            TopicPartition(topic, partition, group[-1][0].offset() + 1)
             for (partition, topic), group in grouped.items()
         ]
+        worked: list[_Worked] = []
         try:
             producer.begin_transaction()
             for partition in sorted({partition for partition, _ in grouped}):
@@ -363,40 +447,56 @@ class Service:
                 for role in ROLES:
                     group = grouped.get((partition, self.wiring.inputs.get(role, "")))
                     if group:
-                        outputs += self._process(processor, role, group)
+                        worked.append(self._process(processor, role, group, refused, most, head))
                 for key, value in processor.changes():
                     self._send(self.wiring.changelog, key, value, partition=partition)
             member = self._consumer.consumer_group_metadata()
             self._persist(lambda: producer.send_offsets_to_transaction(offsets, member, COMMIT_SECONDS))
             self._persist(lambda: producer.commit_transaction(COMMIT_SECONDS))
         except KafkaException as failure:
-            if failure.args[0].fatal() or not failure.args[0].txn_requires_abort():
+            error = failure.args[0]
+            unsendable = error.code() in UNSENDABLE
+            if error.fatal() or not (unsendable or error.txn_requires_abort()):
                 raise
+            if unsendable:
+                self._undo(grouped, failure)
+                raise FaultError(f"what comes of it cannot be sent: {error.str()}") from None
             self.metrics.transactions.labels("aborted").inc()
-            log.warning("transaction aborted", error=failure.args[0].str())
+            log.warning("transaction aborted", error=error.str())
             self._persist(lambda: producer.abort_transaction(COMMIT_SECONDS))
             self._roll_back()
             return False
+        except (
+            Exception
+        ) as failure:  # a fault of ours, or of a strategy: whichever message it is must not stop the rest
+            self._undo(grouped, failure)
+            raise FaultError(f"a fault of venuewise: {type(failure).__name__}: {failure}") from failure
         self.metrics.transactions.labels("committed").inc()
-        if self.watch is not None:
-            for value in outputs:
-                self.watch(value)
-        now = time.time()
-        for received in self._received:
-            self.metrics.decision_latency.observe(max(now - received / NS_PER_SECOND, 0.0))
-        for message in messages[:: max(len(messages) // 100, 1)]:
-            self.metrics.transit.observe(max(now - message.timestamp()[1] / 1000, 0.0))
+        self.done += len(batch)
+        self._note(worked)
         return True
 
-    def _process(self, processor: Processor, role: str, messages: list[Message]) -> list[bytes]:
-        incoming = [Incoming(message.value(), message.headers()) for message in messages]
+    def _undo(self, grouped: Mapping[tuple[int, str], list[Arrived]], failure: Exception) -> None:
+        """Abort a batch that failed, and give its partitions their committed state back; positions stay."""
+        self.metrics.transactions.labels("aborted").inc()
+        messages = sum(map(len, grouped.values()))
+        log.warning("batch failed", messages=messages, error=f"{type(failure).__name__}: {failure}")
+        self._persist(lambda: self._producer.abort_transaction(COMMIT_SECONDS))
+        # As when partitions are assigned: the offsets tell that the transaction before is complete.
+        partitions = sorted({partition for partition, _ in grouped})
+        self._committed([TopicPartition(self.wiring.inputs["market"], p) for p in partitions])
+        for partition in partitions:
+            self._restore(partition)
+
+    def _process(
+        self, processor: Processor, role: str, group: list[Arrived], refused: str | None, most: int, head: int
+    ) -> _Worked:
         began = time.perf_counter()
-        result = processor.process(role, incoming)
-        self.metrics.processing.observe((time.perf_counter() - began) / len(messages))
-        self.metrics.messages.labels(role).inc(len(messages))
-        if "ts_recv" in result.counts:
-            self._received.append(result.counts.pop("ts_recv"))
-        self.metrics.note(result.counts)
+        if refused is None:
+            result = processor.process(role, [incoming for _, incoming in group])
+        else:
+            result = Processed([], [DeadLetter(index, refused) for index in range(len(group))], {})
+        seconds = time.perf_counter() - began
         produce, topics = self._producer.produce, self.wiring.outputs
         for role_out, key, value, headers_out in result.outputs:
             if headers_out:
@@ -406,21 +506,35 @@ class Service:
                 produce(topics[role_out], value, key)
             except BufferError:
                 self._send(topics[role_out], key, value)
-        for letter in result.dead:
-            message = messages[letter.index]
-            self.dead += 1
-            self.metrics.dead.inc()
-            log.warning(
-                "dead letter", topic=message.topic(), partition=message.partition(), offset=message.offset(),
-                reason=letter.reason,
-            )  # fmt: skip
-            headers = [
-                *(message.headers() or []),
-                ("reason", letter.reason.encode()),
-                ("from", f"{message.topic()}/{message.partition()}/{message.offset()}".encode()),
-            ]
-            self._send(self.wiring.dead_letters, message.key(), message.value(), headers=headers)
-        return [output.value for output in result.outputs] if self.watch is not None else []
+        for dead in result.dead:
+            message, incoming = group[dead.index]
+            letter = dead_letter(message, incoming.headers, dead.reason, most=most, head=head)
+            self._send(self.wiring.dead_letters, letter.key, letter.value, headers=letter.headers)
+        return _Worked(role, group, result, seconds)
+
+    def _note(self, worked: list[_Worked]) -> None:
+        """Count, log and show what was committed."""
+        now = time.time()
+        for role, group, result, seconds in worked:
+            self.metrics.processing.observe(seconds / len(group))
+            self.metrics.messages.labels(role).inc(len(group))
+            if "ts_recv" in result.counts:
+                received = result.counts.pop("ts_recv") / NS_PER_SECOND
+                self.metrics.decision_latency.observe(max(now - received, 0.0))
+            self.metrics.note(result.counts)
+            for message, _ in group[:: max(len(group) // 100, 1)]:
+                self.metrics.transit.observe(max(now - message.timestamp()[1] / 1000, 0.0))
+            for dead in result.dead:
+                message, _ = group[dead.index]
+                self.dead += 1
+                self.metrics.dead.inc()
+                log.warning(
+                    "dead letter", topic=message.topic(), partition=message.partition(), offset=message.offset(),
+                    reason=dead.reason[:REASON_LETTERS],
+                )  # fmt: skip
+            if self.watch is not None:
+                for output in result.outputs:
+                    self.watch(output.value)
 
     def _persist(self, call: Callable[[], None]) -> None:
         """Call again while the broker cannot answer; what was asked for stands, so asking twice does no harm."""

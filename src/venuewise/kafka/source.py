@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from venuewise.data.events import ROW_COLUMNS, Events
 from venuewise.errors import ConfigError
 from venuewise.kafka import clients
+from venuewise.kafka.letters import read_headers
 from venuewise.kafka.settings import Settings
 from venuewise.kafka.topics import BROKER_SECONDS, wait_for_topic
 from venuewise.messages.market import MAX_LEVELS, Decoder, Poison
@@ -149,7 +150,7 @@ def read_topic(
     seen = 0
     about: dict[bytes, About] = {}
     while batch := list(islice(messages, _BATCH)):
-        headers = [message.headers() for message in batch]
+        headers = [read_headers(message) for message in batch]
         decoded = decoder.decode([message.value() for message in batch], headers)
         poison += [Poison(seen + item.index, item.reason) for item in decoded.poison]
         kept = []

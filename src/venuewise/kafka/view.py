@@ -20,6 +20,7 @@ from rich.table import Table
 
 from venuewise.errors import ConfigError
 from venuewise.kafka import clients
+from venuewise.kafka.letters import read_headers
 from venuewise.kafka.settings import Settings
 from venuewise.kafka.topics import BROKER_SECONDS, wait_for_topic
 from venuewise.messages.market import DECISION_SCHEMA, HEADER_SCHEMA, MARKET_SCHEMA
@@ -129,7 +130,7 @@ def as_record(message: Message) -> Record:
         value = None
     if not isinstance(value, dict):
         value = None
-    headers = dict(message.headers() or ())
+    headers = dict(read_headers(message) or ())
     named = headers.get(HEADER_SCHEMA)
     if named is not None:
         schema = named.decode(errors="replace") if isinstance(named, bytes) else named

@@ -49,6 +49,8 @@ MARKET_HEADERS: Final = ((HEADER_SCHEMA, MARKET_SCHEMA.encode()), (HEADER_VERSIO
 SYNTHETIC_HEADER: Final = ("synthetic", b"true")
 """Follows them where the data are made up, so that they never pass for real quotes."""
 MAX_MESSAGE_BYTES: Final = 65_536
+MAX_SYMBOL: Final = 64
+"""Letters of a symbol at most: it is kept, and written again with all that is said of it."""
 MAX_LEVELS: Final = 10
 MAX_DOLLARS: Final = 9_223_372_037
 PRICE_DECIMALS: Final = 9
@@ -82,6 +84,7 @@ Headers = Sequence[tuple[str, bytes | str | None]]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_UINT32_MAX)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=_INT64_MAX)]
 _Id = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+_Symbol = Annotated[str, msgspec.Meta(max_length=MAX_SYMBOL)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +372,7 @@ def _message_type(levels: int) -> type[msgspec.Struct]:
         ("ts_event", _Time | str | None, None),
         ("timestamp", _Time | str | None, None),
         ("ts_recv", _Time | str | None, None),
-        ("symbol", str | None, None),
+        ("symbol", _Symbol | None, None),
         ("sequence", _Time, 0),
         ("action", str, "N"),
         ("side", str, "N"),

@@ -16,7 +16,7 @@ import numpy as np
 
 from venuewise.data import _cells
 from venuewise.data.events import UNDEFINED_PRICE
-from venuewise.messages.market import HEADER_SCHEMA, HEADER_VERSION, SCHEMA_VERSION
+from venuewise.messages.market import HEADER_SCHEMA, HEADER_VERSION, MAX_SYMBOL, SCHEMA_VERSION
 
 MAX_QUANTITY: Final = 1_000_000_000
 """Shares of an order at most."""
@@ -34,7 +34,7 @@ _UNIT: Final = Decimal("1e-9")
 _EXACT: Final = Context(prec=30, traps=[Inexact, InvalidOperation])
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]*\Z")]
-Symbol = Annotated[str, msgspec.Meta(max_length=64)]
+Symbol = Annotated[str, msgspec.Meta(max_length=MAX_SYMBOL)]
 Shares = Annotated[int, msgspec.Meta(ge=1, le=MAX_QUANTITY)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Publisher = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -50,7 +50,8 @@ def nano(value: Decimal, name: str, low: int = 1, high: int = int(UNDEFINED_PRIC
     ValueError
         If it is no number, has more than nine decimals, or lies outside `low` to `high`.
     """
-    if not value.is_finite() or abs(value) > 10_000_000_000:
+    # Compared, not computed with: arithmetic on a number such as 1e9999999 overflows.
+    if not value.is_finite() or not -10_000_000_000 <= value <= 10_000_000_000:
         raise ValueError(f"Expected dollars, fewer than 10 billion - at `$.{name}`")
     try:
         scaled = int(value.quantize(_UNIT, context=_EXACT).scaleb(9, context=_EXACT))

@@ -47,9 +47,10 @@ def test_file_and_stdin_give_the_same_decision(
     book = tmp_path / "book.json"
     book.write_text(json.dumps(REQUEST))
     status, from_file, notes = run(monkeypatch, capsys, str(book))
-    feed(monkeypatch, book.read_bytes())
     assert (status, notes) == (0, "")
-    assert run(monkeypatch, capsys) == (0, from_file, "")
+    for arguments in ((), ("-",)):
+        feed(monkeypatch, book.read_bytes())
+        assert run(monkeypatch, capsys, *arguments) == (0, from_file, "")
 
 
 def test_decision_has_the_keys_and_the_figures_of_the_allocation(
@@ -89,23 +90,23 @@ def test_sell_takes_bids_and_its_cash_comes_in(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"order_size": "many"}, "$.order_size: expected int, found str"),
-        ({"order_size": None}, "$.order_size: expected int, found null"),
-        ({"venues": []}, "$.venues: expected at least one venue"),
+        ({"order_size": "many"}, "book: $.order_size: found str; expected int"),
+        ({"order_size": None}, "book: $.order_size: found null; expected int"),
+        ({"venues": []}, "book: $.venues: found none; expected at least one venue"),
         (
             {"venues": [{"venue": "A", "ask": 1.0, "ask_size": "x"}]},
-            "$.venues[0].ask_size: expected int | null",
+            "book: $.venues[0].ask_size: found str; expected int | null",
         ),
         (
             {"venues": [{"venue": "A", "ask": 1.0}]},
-            "$.venues[0]: a buy needs either ask and ask_size, or asks",
+            "book: $.venues[0]: found ask; expected either ask and ask_size, or asks (a buy takes asks)",
         ),
         (
             {"venues": [{"venue": "A", "ask": 1.0, "ask_size": 5, "fee": 0.0}]},
             "$.venues[0].venue: no venue named 'A'",
         ),
-        ({"colour": "red"}, "object contains unknown field colour"),
-        ({"side": "short"}, "$.side: invalid enum value"),
+        ({"colour": "red"}, "book: found a field colour; expected none of that name"),
+        ({"side": "short"}, "book: $.side: found 'short'; expected buy or sell"),
         ({"order_size": -5}, "order_size must be from 0"),
         ({"method": "brute_force", "step": 0}, "step must be a whole number"),
         ({"method": "brute_force", "step": 10**30}, "step must be a whole number"),
@@ -140,7 +141,7 @@ def test_what_is_no_request_is_refused(
 
 def test_missing_file_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, capsys, "nowhere.json") == (
-        2, "", "venuewise: nowhere.json: No such file or directory\n",
+        2, "", "venuewise: nowhere.json: found no such file; expected a JSON file\n",
     )  # fmt: skip
 
 

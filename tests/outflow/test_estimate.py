@@ -265,13 +265,15 @@ def test_the_mid_of_several_venues_is_that_of_their_best_quotes() -> None:
 
 def test_options_that_make_no_sense_are_refused() -> None:
     events = quoted().events()
-    with pytest.raises(ConfigError, match="side: expected one of buy, sell"):
+    with pytest.raises(ConfigError, match="side: found 'short'; expected buy or sell"):
         estimate_outflow(events, side="short")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="passing: expected one of trade, quote"):
+    with pytest.raises(ConfigError, match="passing: found 'hope'; expected trade or quote"):
         estimate_outflow(events, passing="hope")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="symbol 'IBM' is not among TEST"):
+    with pytest.raises(ConfigError, match="symbol: found 'IBM'; expected one of TEST"):
         estimate_outflow(events, symbol="IBM")
+    with pytest.raises(ConfigError, match=r"every: found '1ns', which makes .* windows; expected at most"):
+        estimate_outflow(events, horizon="1ns", every="1ns")
     both = vw.generate(venues=1, symbols=["AAA", "BBB"], duration="2s", seed=1)
-    with pytest.raises(ConfigError, match="the data hold AAA, BBB: choose one symbol"):
+    with pytest.raises(ConfigError, match="symbol: found AAA, BBB in the data; expected a choice of one"):
         queues_at(both, int(both.ts[-1]))
     assert np.isnan(queues_at(events, -1)).all()

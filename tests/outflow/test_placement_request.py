@@ -135,55 +135,82 @@ def refused(**change: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"order_size": 1}, "request: object missing required field lambda_under"),
-        (refused(order_size="many"), "request: $.order_size: expected float, found str"),
-        (refused(venue=1), "request: object contains unknown field venue"),
-        (refused(venues=[]), "request: $.venues: expected at least one venue, found none"),
+        ({"order_size": 1}, "request: found no lambda_under; expected one"),
+        (refused(order_size="many"), "request: $.order_size: found str; expected float"),
+        (refused(venue=1), "request: found a field venue; expected none of that name"),
+        (refused(venues=[]), "request: $.venues: found none; expected at least one venue"),
         (
             refused(venues=[venue(outflow=[1, "z"])]),
-            "request: $.venues[0].outflow[1]: expected float, found str",
+            "request: $.venues[0].outflow[1]: found str; expected float",
         ),
-        (refused(venues=[venue()]), "request: $.venues[0].outflow: expected numbers or a distribution"),
-        (refused(venues=[{"venue": 2, "outflow": POISSON}]), "request: $.venues[0].queue: expected a number"),
+        (
+            refused(venues=[venue()]),
+            "request: $.venues[0].outflow: found none; expected numbers or a distribution",
+        ),
+        (
+            refused(venues=[{"venue": 2, "outflow": POISSON}]),
+            "request: $.venues[0].queue: found none; expected a number (only market data can supply it)",
+        ),
         (
             refused(half_spread=None),
-            "request: $.half_spread: expected a number (only market data can supply it)",
+            "request: $.half_spread: found none; expected a number (only market data can supply it)",
         ),
-        (refused(outflow=[[1.0]]), "request: $.outflow: expected here or at the venues, found both"),
-        (refused(venues=[venue()], outflow=[[1.0, 2.0]]), "request: $.outflow: expected rows of 1 numbers"),
-        (refused(venues=[venue()], outflow=[]), "request: $.outflow: expected rows of 1 numbers"),
+        (
+            refused(outflow=[[1.0]]),
+            "request: $.outflow: found here and at the venues; expected at one of the two",
+        ),
+        (
+            refused(venues=[venue()], outflow=[[1.0, 2.0]]),
+            "request: $.outflow: found rows of 2 numbers; expected 1, one for each venue",
+        ),
+        (
+            refused(venues=[venue()], outflow=[]),
+            "request: $.outflow: found rows of no numbers; expected 1, one for each venue",
+        ),
         (
             refused(venues=[venue(outflow=[1.0]), venue(outflow=[1.0, 2.0])]),
-            "request: $.venues[*].outflow: expected the same number of samples",
+            "request: $.venues[*].outflow: found samples of different lengths; expected as many at each venue",
         ),
         (
             refused(venues=[venue(outflow=[1.0]), venue(outflow=POISSON)]),
-            "request: $.venues[*].outflow: expected numbers at every venue or a distribution",
+            "request: $.venues[*].outflow: found both numbers and distributions; expected one kind at all venues",
         ),
         (
             refused(venues=[venue(outflow={"family": "poisson", "mean": -1})]),
-            "request: $.venues[0].outflow.mean: expected a number above 0, found -1",
+            "request: $.venues[0].outflow.mean: found -1.0; expected a number from 1e-09 to 1e+15",
         ),
         (
             refused(venues=[venue(outflow={"family": "gamma", "mean": 1})]),
-            "request: $.venues[0].outflow.shape: expected a number above 0, found None",
+            "request: $.venues[0].outflow.shape: found none; expected a number from 1e-09 to 1e+15",
         ),
         (
             refused(venues=[venue(outflow={**POISSON, "shape": 2})]),
-            "request: $.venues[0].outflow.shape: only a gamma distribution has one",
+            "request: $.venues[0].outflow.shape: found 2.0; expected none, only a gamma distribution has one",
         ),
+        (
+            refused(venues=[venue(outflow={"family": "poisson", "mean": 1e19})]),
+            "request: $.venues[0].outflow.mean: found 1e+19; expected a number from 1e-09 to 1e+15",
+        ),
+        (
+            refused(method="closed_form", order_size=1e14, venues=[venue(outflow={**POISSON, "mean": 1e14})]),
+            "expected at most 10,000,000 for closed_form",
+        ),
+        (refused(order_size=2**70), "order: found"),
         (
             refused(method="magic"),
-            "request: $.method: expected sample_average or closed_form or robbins_monro, found 'magic'",
+            "request: $.method: found 'magic'; expected sample_average or closed_form or robbins_monro",
         ),
-        (refused(side="short"), "request: $.side: expected buy or sell, found 'short'"),
+        (refused(side="short"), "request: $.side: found 'short'; expected buy or sell"),
         (
             refused(venues=[venue(outflow={"family": "cauchy", "mean": 1})]),
-            "request: $.venues[0].outflow.family: expected poisson or exponential or gamma, found 'cauchy'",
+            "request: $.venues[0].outflow.family: found 'cauchy'; expected poisson or exponential or gamma",
         ),
-        (refused(seed=-1), "seed: expected a whole number from 0 to"),
-        (refused(venues=[venue(outflow=[-1.0])]), "outflow: expected numbers of at least 0"),
-        (refused(lambda_under=-1), "lambda_under: expected a finite number of at least 0"),
+        (refused(seed=-1), "seed: found -1; expected a whole number from 0 to 9,223,372,036,854,775,807"),
+        (
+            refused(venues=[venue(outflow=[-1.0])]),
+            "outflow: found a negative number or NaN; expected numbers of at least 0",
+        ),
+        (refused(lambda_under=-1), "lambda_under: found -1.0; expected a number from 0 to 1e+15"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_path(request_: dict[str, Any], message: str) -> None:
@@ -196,17 +223,26 @@ def test_what_is_wrong_is_told_with_its_path(request_: dict[str, Any], message: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"venues": [{"venue": "IEX"}]}, "$.venues[0].venue: expected one of NASDAQ, each once; found 'IEX'"),
+        (
+            {"venues": [{"venue": "IEX"}]},
+            "request: $.venues[0].venue: found 'IEX'; expected one of NASDAQ, each once",
+        ),
         (
             {"venues": [{"venue": 2}, {"venue": "nasdaq"}]},
-            "$.venues[1].venue: expected one of NASDAQ, each once",
+            "request: $.venues[1].venue: found 'nasdaq'; expected one of NASDAQ, each once",
         ),
-        ({"venues": [{"venue": 2, "outflow": [1.0]}]}, "$.venues[0].outflow: expected none"),
+        (
+            {"venues": [{"venue": 2, "outflow": [1.0]}]},
+            "request: $.venues[0].outflow: found one; expected none, it is estimated from the data",
+        ),
         (
             {"outflow": {"horizon": "10m"}},
-            "$.outflow: 0 windows of 10m with quotes at all venues are too few",
+            "request: $.outflow: found 0 windows of 10m with quotes at all venues; expected 2 or more: a longer",
         ),
-        ({"outflow": {"adverse_after": "1h"}}, "no trade at NASDAQ shows its adverse selection: give it"),
+        (
+            {"outflow": {"adverse_after": "1h"}},
+            "request: venue NASDAQ: found no trade that shows its adverse selection; expected it to be given, or",
+        ),
     ],
 )
 def test_market_data_that_do_not_match_are_refused(
@@ -236,9 +272,9 @@ def test_the_command_prints_the_decision_from_a_file_or_stdin(
     file.write_bytes(text)
     assert run(monkeypatch, "place", str(file)) == 0
     from_file = capsys.readouterr()
-    assert run(monkeypatch, "place", stdin=text) == 0
-    from_stdin = capsys.readouterr()
-    assert from_file.out == from_stdin.out
+    for arguments in (("place",), ("place", "-")):
+        assert run(monkeypatch, *arguments, stdin=text) == 0
+        assert capsys.readouterr().out == from_file.out
     assert from_file.err == ""
     assert json.loads(from_file.out)["market"] == pytest.approx(786, abs=6)
 
@@ -246,19 +282,29 @@ def test_the_command_prints_the_decision_from_a_file_or_stdin(
 @pytest.mark.parametrize(
     ("arguments", "stdin", "message"),
     [
-        (("place",), b"", "request: input data was truncated"),
-        (("place",), b"\xff\x00", "request: JSON is malformed"),
-        (("place",), b"[]", "request: expected object, found array"),
+        (("place",), b"", "request: found nothing; expected one JSON object, whole"),
+        (
+            ("place",),
+            b"\xff\x00",
+            "request: found no JSON (invalid character (byte 0)); expected one JSON object",
+        ),
+        (("place",), b"[]", "request: found array; expected object"),
         (
             ("place", "no-such-file.json"),
             b"",
-            "no-such-file.json: found no such file or directory; expected a JSON file",
+            "no-such-file.json: found no such file; expected a JSON file",
         ),
         (
             ("place",),
             b'{"order_size":1,"lambda_under":1,"lambda_over":1,"outflow":{"file":"no-such-file.csv"}}',
             "no-such-file.csv: found no such file",
         ),
+        (
+            ("place",),
+            b'{"order_size":1,"lambda_under":1,"lambda_over":1,"outflow":{"file":"a\\u0000b"}}',
+            "a\\0b: found a name that no file can have",
+        ),
+        (("place", "."), b"", ".: found a directory; expected a JSON file"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -273,3 +319,14 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert said.out == ""
     assert said.err.startswith(f"venuewise: {message}")
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("order_size", [0.1, 1, 1000])
+@pytest.mark.parametrize("method", ["sample_average", "robbins_monro"])
+def test_what_is_nothing_is_printed_as_nothing(order_size: float, method: str) -> None:
+    venues = [venue(queue=queue, outflow=POISSON) for queue in (2000, 1800)]
+    for taker_fee in (0.003, 0.1):
+        request = refused(venues=venues, taker_fee=taker_fee, method=method, order_size=order_size)
+        decision = decide({**request, "samples": 50, "seed": 1})
+        for shares in (decision["market"], *decision["limit"], decision["overbooking"]):
+            assert shares == 0.0 or shares > 1e-12 * order_size

@@ -142,8 +142,8 @@ def test_a_joint_distribution_of_one_venue_is_sampled() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lambda_under": 0.01}, "closed_form needs lambda_under >= half_spread \\+ taker_fee"),
-        ({"rebate": [0.04]}, "closed_form needs lambda_over >= half_spread \\+ rebate"),
+        ({"lambda_under": 0.01}, r"lambda_under: found 0\.01; expected at least half_sprea"),
+        ({"rebate": [0.04]}, r"lambda_over: found 0\.05; expected at least half_sprea"),
     ],
 )
 def test_where_sending_exactly_the_order_is_not_best_the_formula_is_refused(

@@ -106,12 +106,20 @@ def test_distance_of_a_sample_from_itself_is_a_step() -> None:
 @pytest.mark.parametrize(
     ("outflow", "family", "message"),
     [
-        ([1.0], "gamma", "1 usable windows are too few"),
-        ([0.0, 0.0, 5.0], "exponential", "1 usable windows are too few"),
+        ([1.0], "gamma", "outflow: found 1 usable windows; expected 2 or more to fit a distribution"),
+        (
+            [0.0, 0.0, 5.0],
+            "exponential",
+            "outflow: found 1 usable windows; expected 2 or more to fit a distribution",
+        ),
         ([1.0, -1.0], "gamma", "expected one row of numbers"),
         ([[1.0, 2.0]], "gamma", "expected one row of numbers"),
         ([1.0, float("nan")], "poisson", "expected one row of numbers"),
-        ([1.0, 2.0], "cauchy", "family: expected one of"),
+        (
+            [1.0, 2.0],
+            "cauchy",
+            "family: found 'cauchy'; expected poisson or exponential or gamma or empirical",
+        ),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(outflow: Any, family: Any, message: str) -> None:

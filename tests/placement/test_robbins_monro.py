@@ -70,10 +70,12 @@ def test_a_warm_start_is_where_it_begins() -> None:
 def test_a_stream_refuses_what_it_cannot_follow() -> None:
     case = baseline(2, 2, 500.0)
     costs = {name: value for name, value in case.arguments.items() if name != "outflow"}
-    with pytest.raises(ConfigError, match="robbins_monro follows the penalised cost"):
+    with pytest.raises(
+        ConfigError, match="overfill: found 'cancel'; expected penalise, whose cost robbins_monro follows"
+    ):
         RobbinsMonro(vw.placement_model(500, overfill="cancel", **costs))
     stream = RobbinsMonro(vw.placement_model(500, **costs))
     for bad in ([1.0, 2.0, 3.0], [[1.0], [2.0]], [1.0, -1.0], [np.nan, 1.0], ["a", "b"]):
-        with pytest.raises(ConfigError, match="outflow: expected"):
+        with pytest.raises(ConfigError, match="outflow: found"):
             stream.update(bad)
     assert stream.observations == 0

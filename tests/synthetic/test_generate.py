@@ -275,7 +275,10 @@ def test_an_inverted_venue_is_among_the_first_five() -> None:
         ({"symbols": []}, "one or more different"),
         ({"symbols": ["A", "A"]}, "different names"),
         ({"symbols": ["A,B"]}, "letters, digits"),
-        ({"duration": "soon"}, "cannot understand 'soon'"),
+        (
+            {"duration": "soon"},
+            "duration: found 'soon'; expected one such as 90s, 10m or 1h30m, or a number of seconds",
+        ),
         ({"duration": "300h"}, "more than the 20,000,000"),
         ({"seed": -1}, "seed must be"),
         ({"seed": 1.5}, "seed must be"),
@@ -408,11 +411,14 @@ def test_command_writes_the_file_and_says_what_it_holds(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("day.txt",), "must end in .csv"),
+        (("day.txt",), "day.txt: found another ending; expected one of .csv, .csv.gz, .csv.zst, .parquet"),
         (("day.csv", "--venues", "two"), "--venues must be numbers"),
         (("day.csv", "--price", "a,b"), "--price must be numbers"),
-        (("day.csv", "--duration", "1y"), "cannot understand '1y'"),
-        (("no/such/directory/day.csv", "--duration", "1s"), "cannot write"),
+        (
+            ("day.csv", "--duration", "1y"),
+            "duration: found '1y'; expected one such as 90s, 10m or 1h30m, or a number of seconds",
+        ),
+        (("/dev/null/day.csv", "--duration", "1s"), "expected a file that can be written"),
     ],
 )
 def test_command_refuses_bad_arguments_in_one_line(

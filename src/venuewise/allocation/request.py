@@ -7,15 +7,19 @@ has the keys that earlier routers gave it.
 from __future__ import annotations
 
 import math
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from venuewise.allocation.allocation import Allocation, Fill, Method, allocate
 from venuewise.errors import ConfigError
 from venuewise.market.venues import load_venues
+from venuewise.requests import decode_json
 
 LARGEST_PUBLISHER: Final = 65_535
+Side = Literal["buy", "sell"]
+CHOICES: Final = {"side": get_args(Side), "method": get_args(Method), "fill": get_args(Fill)}
+"""What fields with a fixed choice may say."""
 
 
 class VenueQuote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +46,7 @@ class BookRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     theta_queue: float
     symbol: str | None = None
     timestamp: str | int | None = None
-    side: Literal["buy", "sell"] = "buy"
+    side: Side = "buy"
     mid: float | None = None
     method: Method = "exact"
     fill: Fill = "exact_fill"
@@ -57,19 +61,7 @@ def decode_request(text: bytes) -> BookRequest:
     ConfigError
         If it is not JSON or not a request; the message has the path of the field.
     """
-    try:
-        return msgspec.json.decode(text, type=BookRequest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"book: {_tell(str(error))}") from None
-
-
-def _tell(problem: str) -> str:
-    """Put the path first, as in `$.venues[2].ask_size: expected int, found str`."""
-    what, separator, path = problem.partition(" - at `")
-    if not what.startswith("JSON"):
-        what = what[:1].lower() + what[1:]
-    what = what.replace("`", "").replace(", got ", ", found ")
-    return f"{path.rstrip('`')}: {what}" if separator else what
+    return decode_json(text, BookRequest, "book", CHOICES)
 
 
 def decide(request: BookRequest) -> dict[str, object]:
@@ -81,7 +73,7 @@ def decide(request: BookRequest) -> dict[str, object]:
         If the book or a parameter makes no sense.
     """
     if not request.venues:
-        raise ConfigError("book: $.venues: expected at least one venue, found none")
+        raise ConfigError("book: $.venues: found none; expected at least one venue")
     quotes = [_levels(request, i) for i in range(len(request.venues))]
     charges = [_charges(request.venues[i], i) for i in range(len(request.venues))]
     deepest = max(1, *(len(levels) for levels in quotes))
@@ -108,7 +100,7 @@ def decide(request: BookRequest) -> dict[str, object]:
     )
     if not math.isfinite(allocation.cost) or not math.isfinite(allocation.cash):
         raise ConfigError(
-            "book: prices, fees or penalties so large that the cost is no number; expected dollars"
+            "book: found prices, fees or penalties so large that the cost is no number; expected dollars"
         )
     return _decision(request, quotes, charges, allocation)
 
@@ -126,8 +118,10 @@ def _levels(request: BookRequest, i: int) -> tuple[tuple[float, int], ...]:
         return levels
     if levels is None and price is not None and size is not None:
         return ((price, size),)
+    given = [n for n, v in ((name, price), (f"{name}_size", size), (f"{name}s", levels)) if v is not None]
     raise ConfigError(
-        f"book: $.venues[{i}]: a {request.side} needs either {name} and {name}_size, or {name}s"
+        f"book: $.venues[{i}]: found {' and '.join(given) or 'no quote'}; expected either {name} and {name}_size, or "
+        f"{name}s (a {request.side} takes {name}s)"
     )
 
 

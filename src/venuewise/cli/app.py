@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from venuewise._version import __version__
-from venuewise.errors import ConfigError
+from venuewise.errors import ConfigError, DataError
+from venuewise.files import read_bytes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -55,7 +57,28 @@ def put(text: str | bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise ConfigError(f"standard output: cannot be written: {error.strerror}") from None
+        found = f"standard output: found {error.strerror or error}"
+        raise ConfigError(f"{found}; expected one that can be written") from None
+
+
+def read_request(file: str) -> bytes:
+    """Return the text of a request: that of a file, or what stands on stdin for "-".
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    expected = "a JSON file"
+    if file != "-":
+        return read_bytes(Path(file), expected)
+    if sys.stdin is None:
+        raise DataError("standard input", "none, it is closed", expected)
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        found = f"what cannot be read ({error.strerror or error})"
+        raise DataError("standard input", found, expected) from None
 
 
 def print_json(result: object) -> None:

@@ -22,13 +22,15 @@ _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|ns|m|s)")
 _LONGEST: Final = 366 * 24 * 3600 * NS_PER_SECOND
 
 
-def parse_duration(duration: str | float) -> int:
+def parse_duration(duration: str | float, name: str = "duration") -> int:
     """Return a duration in nanoseconds.
 
     Parameters
     ----------
     duration : str or float
         Seconds, or text of numbers with units h, m, s, ms, us or ns.
+    name : str
+        What it is the duration of, for messages.
 
     Raises
     ------
@@ -43,14 +45,14 @@ def parse_duration(duration: str | float) -> int:
     250000000
     """
     text = str(duration).strip().lower().replace(" ", "")
-    understood = 'a duration like "90s", "10m", "1h30m" or a number of seconds'
+    understood = "one such as 90s, 10m or 1h30m, or a number of seconds"
     if _PARTS.fullmatch(text):
         nanoseconds = sum(Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     else:
         try:
             nanoseconds = Decimal(text) * NS_PER_SECOND
         except InvalidOperation:
-            raise ConfigError(f"cannot understand {duration!r}: write {understood}") from None
+            raise ConfigError(f"{name}: found {duration!r}; expected {understood}") from None
     if not Decimal(nanoseconds).is_finite() or not 1 <= nanoseconds <= _LONGEST:
-        raise ConfigError(f"a duration must be positive and at most a year, not {duration!r}")
+        raise ConfigError(f"{name}: found {duration!r}; expected at least 1 ns and at most a year")
     return int(nanoseconds)

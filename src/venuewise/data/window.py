@@ -75,13 +75,15 @@ def parse_window(window: str | tuple[str, str]) -> Window:
     else:
         parts, text = list(window), "/".join(str(part) for part in window)
     if len(parts) != 2:
-        raise ConfigError(f"window {text!r}: expected two times, such as {_EXAMPLE}")
+        raise ConfigError(f"window: found {text!r}; expected two times, such as {_EXAMPLE}")
     (start, first_daily), (end, last_daily) = (_moment(str(part).strip(), text) for part in parts)
     if first_daily != last_daily:
-        raise ConfigError(f"window {text!r}: expected two times of day or two full times, not one of each")
+        raise ConfigError(
+            f"window: found {text!r}; expected two times of day or two full times, not one of each"
+        )
     if start >= end:
         raise ConfigError(
-            f"window {text!r}: expected an end after the start (a window does not pass midnight)"
+            f"window: found {text!r}; expected an end after the start (a window does not pass midnight)"
         )
     return Window(start, end, first_daily, text)
 
@@ -91,5 +93,7 @@ def _moment(text: str, window: str) -> tuple[int, bool]:
     raw = np.frombuffer((f"1970-01-01T{text}" if daily else text).encode() or b"-", np.uint8)
     code, ns, _ = _cells.moment(raw, 0, len(raw))
     if code != _cells.OK:
-        raise ConfigError(f"window {window!r}: {text!r} is no time; expected for example {_EXAMPLE}")
+        raise ConfigError(
+            f"window: found {window!r}, of which {text!r} is no time; expected such as {_EXAMPLE}"
+        )
     return int(ns), daily

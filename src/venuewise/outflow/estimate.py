@@ -26,6 +26,8 @@ UInt8 = npt.NDArray[np.uint8]
 Passing = Literal["trade", "quote"]
 
 NS_PER_DAY: Final = 86_400_000_000_000
+MOST_WINDOWS: Final = 1_000_000
+"""More of them would overlap nearly whole, and fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,10 @@ class OutflowSample:
         """
         keep = self.start + self.horizon <= at
         if lookback is not None:
-            keep &= self.start >= at - parse_duration(lookback)
+            keep &= self.start >= at - parse_duration(lookback, "lookback")
         if time_of_day is not None:
             apart = np.abs((self.start - at) % NS_PER_DAY)
-            keep &= np.minimum(apart, NS_PER_DAY - apart) <= parse_duration(time_of_day)
+            keep &= np.minimum(apart, NS_PER_DAY - apart) <= parse_duration(time_of_day, "time_of_day")
         return self.take(keep)
 
 
@@ -152,18 +154,21 @@ def estimate_outflow(
     (10, 2)
     """
     if side not in get_args(Side):
-        raise ConfigError(f"side: expected one of {', '.join(get_args(Side))}, got {side!r}")
+        raise ConfigError(f"side: found {side!r}; expected {' or '.join(get_args(Side))}")
     if passing not in get_args(Passing):
-        raise ConfigError(f"passing: expected one of {', '.join(get_args(Passing))}, got {passing!r}")
+        raise ConfigError(f"passing: found {passing!r}; expected {' or '.join(get_args(Passing))}")
     events = one_symbol(events, symbol)
-    span = parse_duration(horizon)
-    step = span if every is None else parse_duration(every)
+    span = parse_duration(horizon, "horizon")
+    step = span if every is None else parse_duration(every, "every")
     venues = len(events.publishers)
-    starts = (
-        np.arange(events.ts[0] + step, events.ts[-1] - span + 1, step)
-        if len(events)
-        else np.empty(0, np.int64)
-    )
+    first, last = (int(events.ts[0]) + step, int(events.ts[-1]) - span) if len(events) else (0, -1)
+    windows = len(range(first, last + 1, step))
+    if windows > MOST_WINDOWS:
+        name, found = ("horizon", horizon) if every is None else ("every", every)
+        raise ConfigError(
+            f"{name}: found {found!r}, which makes {windows:,} windows; expected at most {MOST_WINDOWS:,}"
+        )
+    starts = first + step * np.arange(windows, dtype=np.int64)
     shape = (venues, starts.size)
     queue, executed, cancelled, behind = (np.zeros(shape) for _ in range(4))
     price = np.full(shape, UNDEFINED_PRICE)
@@ -234,8 +239,10 @@ def one_symbol(events: Events, symbol: str | None) -> Events:
     """Return the rows of the symbol asked for, or of the only one."""
     if symbol is None:
         if len(events.symbols) > 1:
-            raise ConfigError(f"the data hold {', '.join(events.symbols)}: choose one symbol")
+            raise ConfigError(
+                f"symbol: found {', '.join(events.symbols)} in the data; expected a choice of one"
+            )
         return events
     if symbol not in events.symbols:
-        raise ConfigError(f"symbol {symbol!r} is not among {', '.join(events.symbols)}")
+        raise ConfigError(f"symbol: found {symbol!r}; expected one of {', '.join(events.symbols)}")
     return events.only_symbol(symbol)

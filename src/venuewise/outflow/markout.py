@@ -69,7 +69,7 @@ def adverse_selection(
     (2,)
     """
     events = one_symbol(events, symbol)
-    wait = parse_duration(delay)
+    wait = parse_duration(delay, "delay")
     mid = np.empty(len(events))
     venues = len(events.publishers)
     consolidated_mid(events.venue, venues, events.bid_px[:, 0].copy(), events.ask_px[:, 0].copy(), mid)

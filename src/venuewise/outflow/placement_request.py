@@ -23,13 +23,15 @@ from venuewise.market.venues import load_venues
 from venuewise.outflow.estimate import OutflowSample, Passing, estimate_outflow, one_symbol, queues_at
 from venuewise.outflow.markout import adverse_selection
 from venuewise.placement.placement import Method, Placement, place
-from venuewise.placement.problem import Overfill, Side
+from venuewise.placement.problem import LARGEST, Overfill, Side
+from venuewise.requests import decode_json
 
 Float64 = npt.NDArray[np.float64]
 
 FEWEST_WINDOWS: Final = 2
 """A distribution estimated from less is none."""
-
+SMALLEST_PARAMETER: Final = 1e-9
+"""A distribution with a smaller mean or shape is one of zeros."""
 
 Family = Literal["poisson", "exponential", "gamma"]
 CHOICES: Final = {
@@ -106,19 +108,7 @@ def decode_placement(text: bytes) -> PlacementRequest:
     ConfigError
         If it is not JSON or not a request; the message has the path of the field.
     """
-    try:
-        return msgspec.json.decode(text, type=PlacementRequest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        what, separator, path = str(error).partition(" - at `")
-        allowed = CHOICES.get(path.rstrip("`").rpartition(".")[2])
-        if allowed is not None:
-            what = what.replace("Invalid enum value", f"expected {' or '.join(allowed)}, found")
-        what = what.replace("`", "").replace(", got ", ", found ")
-        if not what.startswith("JSON"):
-            what = what[:1].lower() + what[1:]
-        raise ConfigError(
-            f"request: {path.rstrip('`')}: {what}" if separator else f"request: {what}"
-        ) from None
+    return decode_json(text, PlacementRequest, "request", CHOICES)
 
 
 def decide_placement(request: PlacementRequest) -> dict[str, Any]:
@@ -134,16 +124,18 @@ def decide_placement(request: PlacementRequest) -> dict[str, Any]:
     if isinstance(request.outflow, Estimate):
         return _from_data(request, request.outflow)
     if not request.venues:
-        raise ConfigError("request: $.venues: expected at least one venue, found none")
+        raise ConfigError("request: $.venues: found none; expected at least one venue")
     for i, venue in enumerate(request.venues):
         for name in ("queue", "rebate"):
             if getattr(venue, name) is None:
                 raise ConfigError(
-                    f"request: $.venues[{i}].{name}: expected a number (only market data can supply it)"
+                    f"request: $.venues[{i}].{name}: found none; expected a number (only market data can supply it)"
                 )
     for name in ("half_spread", "taker_fee"):
         if getattr(request, name) is None:
-            raise ConfigError(f"request: $.{name}: expected a number (only market data can supply it)")
+            raise ConfigError(
+                f"request: $.{name}: found none; expected a number (only market data can supply it)"
+            )
     outflow = _given_outflow(request)
     placed = _place(
         request,
@@ -164,42 +156,50 @@ def _given_outflow(request: PlacementRequest) -> object:
     by_venue = [venue.outflow for venue in request.venues]
     if request.outflow is not None:
         if any(entry is not None for entry in by_venue):
-            raise ConfigError("request: $.outflow: expected here or at the venues, found both")
+            raise ConfigError("request: $.outflow: found here and at the venues; expected at one of the two")
         rows = request.outflow
         assert not isinstance(rows, Estimate)
         lengths = {len(row) for row in rows}
         if lengths != {len(request.venues)}:
             raise ConfigError(
-                f"request: $.outflow: expected rows of {len(request.venues)} numbers, one for each venue"
+                f"request: $.outflow: found rows of {' and '.join(str(n) for n in sorted(lengths)) or 'no'} numbers; "
+                f"expected {len(request.venues)}, one for each venue"
             )
         return np.array(rows)
     missing = next((i for i, entry in enumerate(by_venue) if entry is None), None)
     if missing is not None:
-        raise ConfigError(f"request: $.venues[{missing}].outflow: expected numbers or a distribution")
+        raise ConfigError(
+            f"request: $.venues[{missing}].outflow: found none; expected numbers or a distribution"
+        )
     if all(isinstance(entry, tuple) for entry in by_venue):
         columns = [entry for entry in by_venue if isinstance(entry, tuple)]
         if len({len(column) for column in columns}) != 1:
             raise ConfigError(
-                "request: $.venues[*].outflow: expected the same number of samples at each venue"
+                "request: $.venues[*].outflow: found samples of different lengths; expected as many at each venue"
             )
         return np.array(columns).T
     if all(isinstance(entry, Distribution) for entry in by_venue):
         found = [entry for entry in by_venue if isinstance(entry, Distribution)]
         return [_frozen(entry, f"$.venues[{i}].outflow") for i, entry in enumerate(found)]
     raise ConfigError(
-        "request: $.venues[*].outflow: expected numbers at every venue or a distribution at every one"
+        "request: $.venues[*].outflow: found both numbers and distributions; expected one kind at all venues"
     )
 
 
 def _frozen(entry: Distribution, path: str) -> Any:
-    if not (math.isfinite(entry.mean) and entry.mean > 0.0):
-        raise ConfigError(f"request: {path}.mean: expected a number above 0, found {entry.mean}")
-    if entry.family == "gamma":
-        if entry.shape is None or not (math.isfinite(entry.shape) and entry.shape > 0.0):
-            raise ConfigError(f"request: {path}.shape: expected a number above 0, found {entry.shape}")
+    for name, value in (("mean", entry.mean), ("shape", entry.shape)):
+        wanted = name == "mean" or entry.family == "gamma"
+        if wanted and (value is None or not SMALLEST_PARAMETER <= value <= LARGEST):
+            raise ConfigError(
+                f"request: {path}.{name}: found {'none' if value is None else value}; expected a number from "
+                f"{SMALLEST_PARAMETER:g} to {LARGEST:g}"
+            )
+    if entry.family == "gamma" and entry.shape is not None:
         return stats.gamma(entry.shape, scale=entry.mean / entry.shape)
     if entry.shape is not None:
-        raise ConfigError(f"request: {path}.shape: only a gamma distribution has one")
+        raise ConfigError(
+            f"request: {path}.shape: found {entry.shape}; expected none, only a gamma distribution has one"
+        )
     return stats.poisson(entry.mean) if entry.family == "poisson" else stats.expon(scale=entry.mean)
 
 
@@ -215,15 +215,15 @@ def _from_data(request: PlacementRequest, estimate: Estimate) -> dict[str, Any]:
     ).known_at(at, lookback=estimate.lookback, time_of_day=estimate.time_of_day)
     if len(sample) < FEWEST_WINDOWS:
         raise ConfigError(
-            f"request: $.outflow: {len(sample)} windows of {estimate.horizon} with quotes at all venues are too "
-            "few; expected a longer file or lookback, or a shorter horizon"
+            f"request: $.outflow: found {len(sample)} windows of {estimate.horizon} with quotes at all venues; "
+            f"expected {FEWEST_WINDOWS} or more: a longer file or lookback, or a shorter horizon"
         )
     shown = queues_at(events, at, side=request.side)
     queue = [float(shown[k]) if venue.queue is None else venue.queue for k, venue in chosen.items()]
     for (k, _), shares in zip(chosen.items(), queue, strict=True):
         if math.isnan(shares):
             raise ConfigError(
-                f"request: venue {known[k].name} shows no quote at the end of the data: give its queue"
+                f"request: venue {known[k].name}: found no quote at the end of the data; expected its queue"
             )
     half_spread = _half_spread(events) if request.half_spread is None else request.half_spread
     taker_fee = request.taker_fee
@@ -260,15 +260,17 @@ def _chosen(
     chosen: dict[int, VenueRequest] = {}
     for i, venue in enumerate(request.venues):
         if venue.outflow is not None:
-            raise ConfigError(f"request: $.venues[{i}].outflow: expected none, it is estimated from the data")
+            raise ConfigError(
+                f"request: $.venues[{i}].outflow: found one; expected none, it is estimated from the data"
+            )
         if isinstance(venue.venue, int):
             found = [k for k, publisher in enumerate(publishers) if publisher == venue.venue]
         else:
             found = [k for k, name in enumerate(names) if name.upper() == venue.venue.upper()]
         if not found or found[0] in chosen:
             raise ConfigError(
-                f"request: $.venues[{i}].venue: expected one of {', '.join(names)}, each once; "
-                f"found {venue.venue!r}"
+                f"request: $.venues[{i}].venue: found {venue.venue!r}; expected one of {', '.join(names)}, "
+                "each once"
             )
         chosen[found[0]] = venue
     return chosen
@@ -286,7 +288,8 @@ def _adverse(
         lost = float(measured[k]) if venue.adverse_selection is None else venue.adverse_selection
         if math.isnan(lost):
             raise ConfigError(
-                f"request: no trade at {names[k]} shows its adverse selection: give it, or leave out adverse_after"
+                f"request: venue {names[k]}: found no trade that shows its adverse selection; expected it to be "
+                "given, or adverse_after left out"
             )
         found.append(lost)
     return found
@@ -304,7 +307,7 @@ def _half_spread(events: Events) -> float:
     asks = [px for px in asks if px != UNDEFINED_PRICE]
     if not bids or not asks:
         raise ConfigError(
-            "request: $.half_spread: expected a number, the data end with one side of the book empty"
+            "request: $.half_spread: found none, and data that end with one side of the book empty; expected a number"
         )
     return max(min(asks) - max(bids), 0) / 2.0 / PRICE_SCALE
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,11 @@ from venuewise.placement.outflow_laws import EmpiricalTail, OutflowFit
 from venuewise.placement.problem import PlacementModel
 
 Float64 = npt.NDArray[np.float64]
+
+NEVER: Final = 1e-20
+"""A probability that vanishes beside 1."""
+MOST_STEPS: Final = 10_000_000
+"""Whole numbers that a sum may run over: memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +59,13 @@ def single_venue(model: PlacementModel, venue: int, outflow: Any) -> SingleVenue
     gain = float(model.gain[venue])
     if model.lambda_under < model.half_spread + model.taker_fee:
         raise ConfigError(
-            "closed_form needs lambda_under >= half_spread + taker_fee (else it is best to leave shares "
-            "open): use method sample_average"
+            f"lambda_under: found {model.lambda_under:g}; expected at least half_spread + taker_fee for closed_form "
+            "(else it is best to leave shares open): use method sample_average"
         )
     if model.lambda_over < gain:
         raise ConfigError(
-            "closed_form needs lambda_over >= half_spread + rebate (else over-filling pays): "
-            "use method sample_average"
+            f"lambda_over: found {model.lambda_over:g}; expected at least half_spread + rebate for closed_form "
+            "(else over-filling pays): use method sample_average"
         )
     order, queue = model.order, float(model.queue[venue])
     most = min(order, float(model.cap[venue]))
@@ -121,9 +126,20 @@ def expected_fill(outflow: Any, queue: float, limit: float) -> float:
         below = (1.0 - outflow.tail) * expected_fill(outflow.body, queue, limit)
         return below + outflow.tail * outflow.mean_fill_of_tail(queue, limit)
     if is_discrete(outflow):
-        whole = np.arange(math.floor(queue) + 1, math.ceil(end), dtype=np.float64)
-        edges = np.concatenate(([queue], whole, [end]))
-        return float(np.sum(outflow.sf(edges[:-1]) * np.diff(edges)))
+        # Outside these quantiles P(xi > t) is 1 or 0 to the last bit, however far the limit reaches.
+        low = min(max(queue, float(outflow.ppf(NEVER)) - 1.0), end)
+        width = 1.0
+        while low + width < end and outflow.sf(low + width) > NEVER:
+            width *= 2.0
+        high = min(low + width, end)
+        if high - low > MOST_STEPS:
+            raise ConfigError(
+                f"outflow: found whole numbers spread over {high - low:,.0f}; expected at most {MOST_STEPS:,} "
+                "for closed_form: use method sample_average"
+            )
+        whole = np.arange(math.floor(low) + 1, math.ceil(high), dtype=np.float64)
+        edges = np.concatenate(([low], whole, [high]))
+        return low - queue + float(np.sum(outflow.sf(edges[:-1]) * np.diff(edges)))
     # The quantiles keep the integrator from stepping over a narrow distribution.
     inner = np.unique(np.clip(outflow.ppf(np.linspace(0.05, 0.95, 7)), queue, end))
     return float(integrate.quad(outflow.sf, queue, end, points=inner, limit=200)[0])

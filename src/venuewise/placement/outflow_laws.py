@@ -165,14 +165,18 @@ def fit_outflow(outflow: npt.ArrayLike, family: Family, *, seed: int = 0) -> Out
     (299, True)
     """
     if family not in get_args(Family):
-        raise ConfigError(f"family: expected one of {', '.join(get_args(Family))}, got {family!r}")
+        raise ConfigError(f"family: found {family!r}; expected {' or '.join(get_args(Family))}")
     observed = np.asarray(outflow, dtype=np.float64)
     if observed.ndim != 1 or np.any(np.isnan(observed)) or np.any(observed < 0.0):
-        raise ConfigError("outflow: expected one row of numbers of at least 0")
+        raise ConfigError(
+            f"outflow: found shape {observed.shape}, a negative number or NaN; expected one row of numbers, 0 or more"
+        )
     finite = observed[np.isfinite(observed)]
     spread = finite if family == "poisson" else finite[finite > 0.0]
     if spread.size < 2:
-        raise ConfigError(f"outflow: {spread.size} usable windows are too few to fit a distribution")
+        raise ConfigError(
+            f"outflow: found {spread.size} usable windows; expected 2 or more to fit a distribution"
+        )
     law, parameters = _maximum_likelihood(spread, family)
     likelihood = math.nan
     if family == "poisson":

@@ -41,6 +41,10 @@ MOST_SAMPLES: Final = 10_000_000
 """What `max_boxes` and `samples` may ask for: memory."""
 SAME_SHARES: Final = 1e-7
 """Fills that miss a size by less than this part of the order are whole: solver rounding, not shortfall."""
+NO_SHARES: Final = 1e-12
+"""A smaller part of the order is no order: solver rounding."""
+ROUNDING: Final = 1e-13
+"""A relative gap that is the rounding of a sum of floats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +214,7 @@ def place(
         send_at_least=send_at_least, overfill=overfill, side=side,
     )  # fmt: skip
     if method not in get_args(Method):
-        raise ConfigError(f"method: expected one of {', '.join(get_args(Method))}, got {method!r}")
+        raise ConfigError(f"method: found {method!r}; expected {' or '.join(get_args(Method))}")
     tolerance = number("gap", gap, least=1e-12)
     samples = whole_number("samples", samples, 1, MOST_SAMPLES)
     seed = whole_number("seed", seed, 0, 2**63 - 1)
@@ -278,12 +282,12 @@ def placement_cost(
         overfill=overfill,
     )  # fmt: skip
     if model.order == 0.0:
-        raise ConfigError("order: expected more than 0 shares")
+        raise ConfigError("order: found 0 shares; expected more")
     samples = whole_number("samples", samples, 1, MOST_SAMPLES)
     seed = whole_number("seed", seed, 0, 2**63 - 1)
     x = model.in_orders(shares)
     if np.any(x < 0.0):
-        raise ConfigError("shares: expected numbers of at least 0")
+        raise ConfigError("shares: found a negative number; expected numbers of at least 0")
     drawn = outflow_sample(outflow, model.venues, samples, seed)
     return sample_cost(model, model.excess(drawn), x) * model.order
 
@@ -311,7 +315,7 @@ def _describe(
 ) -> Placement:
     """Gather what a placement does on the sample; cost and bound come per share of the order."""
     order = model.order
-    shares = x * order
+    shares = np.where(x > NO_SHARES, x, 0.0) * order
     slack = SAME_SHARES * order
     behind = np.maximum(drawn - model.queue, 0.0)
     fills = np.minimum(behind, shares[1:])
@@ -323,6 +327,7 @@ def _describe(
             room = np.maximum(room - fills[:, k], 0.0)
     filled = shares[0] + fills.sum(axis=1)
     total, bound = cost * order, min(lower, cost) * order
+    overbooked = float(shares.sum()) - order
     return Placement(
         market=float(shares[0]),
         limit=tuple(shares[1:].tolist()),
@@ -337,7 +342,7 @@ def _describe(
         expected_fill=tuple(fills.mean(axis=0).tolist()),
         p_short=float(np.mean(filled < order - slack)),
         p_over=float(np.mean(filled > order + slack)),
-        overbooking=max(float(shares.sum()) - order, 0.0),
+        overbooking=overbooked if overbooked > NO_SHARES * order else 0.0,
         cap_binds=tuple((shares[1:] >= model.cap - slack).tolist()) if order > 0 else (False,) * model.venues,
         method=method,
         overfill=model.overfill,
@@ -348,7 +353,7 @@ def _describe(
 
 
 def _relative(cost: float, bound: float) -> float:
-    if cost <= bound:
+    if cost - bound <= ROUNDING * abs(cost):
         return 0.0
     return (cost - bound) / abs(cost) if cost != 0.0 else float("inf")
 
@@ -358,7 +363,7 @@ def _closed_form(model: PlacementModel, outflow: Any, samples: int, seed: int) -
     usable = np.flatnonzero(model.cap > 0.0) if model.order > 0 else np.array([0])
     if usable.size != 1:
         raise ConfigError(
-            f"closed_form solves one venue, and {usable.size} may be used: use method sample_average"
+            f"method: found closed_form for {usable.size} usable venues; expected sample_average (it solves one)"
         )
     venue = int(usable[0])
     distribution = outflow

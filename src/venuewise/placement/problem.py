@@ -21,6 +21,8 @@ Float64 = npt.NDArray[np.float64]
 Side = Literal["buy", "sell"]
 Overfill = Literal["penalise", "cancel"]
 
+LARGEST: Final = 1e15
+"""Shares or dollars: a float counts them one by one up to here, and no sum of products overflows."""
 LEAST_ORDER: Final = 1e-6
 """Shares; outflows are divided by the order."""
 
@@ -63,8 +65,13 @@ def draw(distribution: object, shape: tuple[int, ...], rng: np.random.Generator)
     """Draw from a frozen scipy.stats distribution, or from anything with the same `rvs`."""
     rvs = getattr(distribution, "rvs", None)
     if rvs is None:
-        raise ConfigError(f"outflow: {type(distribution).__name__} is neither numbers nor a distribution")
-    return np.asarray(rvs(size=shape, random_state=rng), dtype=np.float64)
+        raise ConfigError(f"outflow: found {type(distribution).__name__}; expected numbers or a distribution")
+    try:
+        return np.asarray(rvs(size=shape, random_state=rng), dtype=np.float64)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"outflow: found a distribution that cannot be drawn from ({error}); expected one that can"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +147,13 @@ class PlacementModel:
 
     def in_orders(self, shares: npt.ArrayLike) -> Float64:
         """Check a placement given in shares and convert it to units of the order."""
-        expected = f"shares: expected {self.venues + 1} finite numbers (market, then each limit order)"
+        expected = f"{self.venues + 1} finite numbers (market, then each limit order)"
         try:
             x = np.asarray(shares, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ConfigError(expected) from None
+            raise ConfigError(f"shares: found {shares!r}; expected {expected}") from None
         if x.shape != (self.venues + 1,) or not np.all(np.isfinite(x)):
-            raise ConfigError(expected)
+            raise ConfigError(f"shares: found {x.tolist()}; expected {expected}")
         return x / self.order if self.order > 0 else np.zeros_like(x)
 
 
@@ -175,17 +182,17 @@ def placement_model(
     """
     venues = np.size(np.asarray(queue, dtype=object))
     if venues < 1:
-        raise ConfigError("queue: expected one number for each venue, got none")
+        raise ConfigError("queue: found none; expected one number for each venue")
     if overfill not in get_args(Overfill):
-        raise ConfigError(f"overfill: expected one of {', '.join(get_args(Overfill))}, got {overfill!r}")
+        raise ConfigError(f"overfill: found {overfill!r}; expected {' or '.join(get_args(Overfill))}")
     if side not in get_args(Side):
-        raise ConfigError(f"side: expected one of {', '.join(get_args(Side))}, got {side!r}")
+        raise ConfigError(f"side: found {side!r}; expected {' or '.join(get_args(Side))}")
     shares = number("order", order, least=0.0)
     if 0.0 < shares < LEAST_ORDER:
-        raise ConfigError(f"order: expected 0 or at least {LEAST_ORDER:g} shares, got {shares:g}")
+        raise ConfigError(f"order: found {shares:g} shares; expected 0 or at least {LEAST_ORDER:g}")
     fees = by_venue("taker_fee", taker_fee, np.size(np.asarray(taker_fee, dtype=object)))
     if fees.size == 0:
-        raise ConfigError("taker_fee: expected at least one number")
+        raise ConfigError("taker_fee: found none; expected at least one number")
     caps = np.full(venues, shares) if cap is None else by_venue("cap", cap, venues, least=0.0)
     return PlacementModel(
         order=shares,
@@ -209,19 +216,20 @@ def number(name: str, value: float, *, least: float = -math.inf) -> float:
     try:
         checked = float(value)
     except (TypeError, ValueError):
-        raise ConfigError(f"{name}: expected a number, got {value!r}") from None
+        raise ConfigError(f"{name}: found {value!r}; expected a number") from None
     except OverflowError:
         checked = math.inf
-    if not math.isfinite(checked) or checked < least:
-        bound = "" if least == -math.inf else f" of at least {least:g}"
-        raise ConfigError(f"{name}: expected a finite number{bound}, got {value!r}")
+    if not max(least, -LARGEST) <= checked <= LARGEST:
+        raise ConfigError(
+            f"{name}: found {value!r}; expected a number from {max(least, -LARGEST):g} to {LARGEST:g}"
+        )
     return checked
 
 
 def whole_number(name: str, value: int, least: int, most: int) -> int:
     """Check one whole number."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
-        raise ConfigError(f"{name}: expected a whole number from {least} to {most:,}, got {value!r}")
+        raise ConfigError(f"{name}: found {value!r}; expected a whole number from {least} to {most:,}")
     return int(value)
 
 
@@ -230,14 +238,14 @@ def by_venue(name: str, values: npt.ArrayLike, venues: int, *, least: float = -m
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ConfigError(f"{name}: expected one number for each venue") from None
+        raise ConfigError(f"{name}: found {values!r}; expected one number for each venue") from None
     if array.ndim == 0:
         array = np.full(venues, float(array))
     if array.shape != (venues,):
-        raise ConfigError(f"{name}: expected {venues} numbers (one for each venue), got shape {array.shape}")
-    if not np.all(np.isfinite(array)) or np.any(array < least):
-        bound = "" if least == -math.inf else f" of at least {least:g}"
-        raise ConfigError(f"{name}: expected finite numbers{bound}, got {array.tolist()}")
+        raise ConfigError(f"{name}: found shape {array.shape}; expected {venues} numbers, one for each venue")
+    lowest = max(least, -LARGEST)
+    if not np.all((array >= lowest) & (array <= LARGEST)):
+        raise ConfigError(f"{name}: found {array.tolist()}; expected numbers from {lowest:g} to {LARGEST:g}")
     return array
 
 
@@ -248,21 +256,25 @@ def outflow_sample(outflow: object, venues: int, samples: int, seed: int) -> Flo
         drawn = np.asarray(outflow.sample(samples, rng), dtype=np.float64)
     elif hasattr(outflow, "rvs"):
         if venues != 1:
-            raise ConfigError(f"outflow: one distribution for {venues} venues; give one for each")
+            raise ConfigError(f"outflow: found one distribution for {venues} venues; expected one for each")
         drawn = draw(outflow, (samples, 1), rng)
     elif isinstance(outflow, Sequence) and any(hasattr(entry, "rvs") for entry in outflow):
         if len(outflow) != venues:
-            raise ConfigError(f"outflow: {len(outflow)} distributions for {venues} venues")
+            raise ConfigError(
+                f"outflow: found {len(outflow)} distributions; expected {venues}, one for each venue"
+            )
         drawn = np.column_stack([draw(entry, (samples,), rng) for entry in outflow])
     else:
         try:
             drawn = np.asarray(cast(npt.ArrayLike, outflow), dtype=np.float64)
         except (TypeError, ValueError):
-            raise ConfigError("outflow: expected a sample of shape (N, K) or distributions") from None
+            raise ConfigError(
+                f"outflow: found {type(outflow).__name__}; expected a sample of shape (N, K) or distributions"
+            ) from None
         if drawn.ndim == 1 and venues == 1:
             drawn = drawn[:, None]
     if drawn.ndim != 2 or drawn.shape[1] != venues or drawn.shape[0] == 0:
-        raise ConfigError(f"outflow: expected shape (N, {venues}) with N >= 1, got {drawn.shape}")
+        raise ConfigError(f"outflow: found shape {drawn.shape}; expected (N, {venues}) with N >= 1")
     if np.any(np.isnan(drawn)) or np.any(drawn < 0.0):
-        raise ConfigError("outflow: expected numbers of at least 0, found a negative one or NaN")
+        raise ConfigError("outflow: found a negative number or NaN; expected numbers of at least 0")
     return drawn

@@ -77,9 +77,13 @@ class RobbinsMonro:
         self, model: PlacementModel, *, steps: int = 1000, start: npt.ArrayLike | None = None
     ) -> None:
         if model.overfill != "penalise":
-            raise ConfigError("robbins_monro follows the penalised cost: use overfill penalise")
+            raise ConfigError(
+                f"overfill: found {model.overfill!r}; expected penalise, whose cost robbins_monro follows"
+            )
         if model.send_at_least:
-            raise ConfigError("robbins_monro knows bounds only: send_at_least needs method sample_average")
+            raise ConfigError(
+                "send_at_least: found it for robbins_monro, which knows bounds only; expected method sample_average"
+            )
         steps = whole_number("steps", steps, 1, 2**63 - 1)
         self._model = model
         self._gain, self._prices, self._high = model.gain, model.prices, model.bounds

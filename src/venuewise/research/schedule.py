@@ -39,14 +39,14 @@ class Schedule:
         ConfigError
         """
         text = SINGLE if start is None else start.strip()
-        span = None if horizon is None else _duration("horizon", horizon)
+        span = None if horizon is None else parse_duration(horizon, "horizon")
         if text == SINGLE:
             return cls(None, span)
         if not text.startswith("every:"):
             raise ConfigError(
                 f"start: found {start!r}; expected first, or every: and a duration, as in every:30s"
             )
-        return cls(_duration("start", text.removeprefix("every:")), span)
+        return cls(parse_duration(text.removeprefix("every:"), "start"), span)
 
     def orders(self, sessions: Sequence[Span]) -> list[Span]:
         """Return the time that each parent order has, in order; every order ends within its session.
@@ -92,13 +92,6 @@ class Schedule:
         if self.every is None or not orders:
             return 1
         return max(-(-(orders[0].end - orders[0].begin) // self.every), 1)
-
-
-def _duration(option: str, text: str) -> int:
-    try:
-        return parse_duration(text)
-    except ConfigError as error:
-        raise ConfigError(f"{option}: {error}") from None
 
 
 def within(sessions: Sequence[Span], part: Span) -> list[Span]:

@@ -210,10 +210,8 @@ def unsent_rows(settings: Settings, topic: str, partitions: int, events: Events,
     last = np.full(partitions, -1, np.int64)
     for message in read_to_end(settings, topic, last=_LOOK_BACK):
         headers = dict(read_headers(message) or ())
-        if (
-            headers.get(HEADER_SOURCE) == source.encode()
-            and (number := headers.get(HEADER_ROW, b"")).isdigit()
-        ):
+        number = headers.get(HEADER_ROW)
+        if headers.get(HEADER_SOURCE) == source.encode() and isinstance(number, bytes) and number.isdigit():
             last[message.partition()] = int(number)
     homes = np.array([partition_of(symbol.encode(), partitions) for symbol in events.symbols], np.int64)
     return np.flatnonzero(np.arange(len(events)) > last[homes[events.symbol]])

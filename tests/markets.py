@@ -8,6 +8,7 @@ from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, ACTION_TRADE, UNDEFI
 
 TICK = 10_000_000
 START = 1_729_519_200_000_000_000
+HOUR = 3600 * 10**9
 
 
 def events_of(
@@ -62,10 +63,18 @@ def events_of(
     )
 
 
-def random_events(seed: int, rows: int = 60, venues: int = 3, levels: int = 3) -> Events:
-    """Return a rough little market: quotes that jump, vanish, lock, repeat, share times and clear, and some trades."""
+def random_events(
+    seed: int, rows: int = 60, venues: int = 3, levels: int = 3, nights: bool = False
+) -> Events:
+    """Return a rough little market: quotes that jump, vanish, lock, repeat, share times and clear, and some trades.
+
+    With `nights`, it has silences of just an hour, which end no session, and of longer ones, which do.
+    """
     rng = np.random.default_rng(seed)
-    ts = np.cumsum(rng.choice([0, 1, 1_000_000, 40_000_000], rows))
+    waits: np.ndarray = rng.choice([0, 1, 1_000_000, 40_000_000], rows)
+    if nights:
+        waits[rng.integers(1, rows, 5)] = np.array([HOUR, HOUR + 1, HOUR + 1, 16 * HOUR, 16 * HOUR])
+    ts = np.cumsum(waits)
     venue = rng.integers(0, venues, rows)
     action = np.where(rng.random(rows) < 0.03, ACTION_CLEAR, ACTION_ADD)
     ask: list[list[tuple[int, int]]] = []

@@ -26,8 +26,8 @@ def router(**settings: Any) -> Parents:
     return Parents(ParentsSettings(**settings), TABLE, StrategyBook(PENALTIES))
 
 
-def venues(seed: int = 0, **frictions: Any) -> VenueSim:
-    return VenueSim(Frictions(**frictions), TABLE, seed)
+def venues(seed: int = 0, max_age_ms: float | None = None, **frictions: Any) -> VenueSim:
+    return VenueSim(Frictions(**frictions), TABLE, seed, max_age_ms)
 
 
 def request(kind: str = "new", **fields: Any) -> bytes:

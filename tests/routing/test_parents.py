@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.markets import START, events_of
+from tests.markets import HOUR, START, events_of
 from tests.routing.orders import PENALTIES, TABLE, incoming, market, request, router, run_loop, said, venues
 from venuewise.data.events import Events
 from venuewise.errors import ConfigError
@@ -419,3 +419,37 @@ def test_a_side_that_was_never_shown_is_not_waited_for() -> None:
     them.route(events_of([0, 1], [0, 0], [[(1002, 40)]] * 2), False)
     parent = them.ledger.orders["a"].parent
     assert (parent.arrival_price, parent.open) == (10.02, 60)
+
+
+def test_router_and_venues_forget_their_books_over_the_night_and_after_a_restart_too() -> None:
+    day = 24 * HOUR
+    events = events_of(
+        [0, 1, day, day + 1, day + 2], [0, 1, 0, 0, 0], [[(1000, 40)], [(990, 40)], *[[(1010, 40)]] * 3],
+        [[(980, 9)]] * 5,
+    )  # fmt: skip
+    order = request(
+        quantity=100, strategy="best_ask", start=START + day, end=START + day + 1, at_end="expire"
+    )
+    whole = run_loop(ClosedLoop(router(), venues()), events, order)
+    assert [(c["venue_id"], c["limit_price"]) for c in said(whole, "children")] == [(1, 10.1)]
+    for cut in range(1, 5):
+        first, before = router(), venues()
+        first.process("orders", incoming(order))
+        first.route(events.take(slice(0, cut)), False)
+        before.route(events.take(slice(0, cut)))
+        second, after = router(), venues()
+        second.restore([(key, value) for key, value in first.changes() if value is not None])
+        after.restore([(key, value) for key, value in before.changes() if value is not None])
+        outputs = [*ClosedLoop(second, after).play(events.take(slice(cut, None)))]
+        if cut < 4:  # else the child order was sent before the restart
+            assert said(outputs, "children") == said(whole, "children")
+            assert said(outputs, "fills") == said(whole, "fills")
+
+
+def test_a_child_order_of_the_session_before_meets_no_book() -> None:
+    sim = venues()
+    sim.route(events_of([0, 24 * HOUR], [0, 0], [[(1000, 40)]] * 2, [[(980, 9)]] * 2))
+    child = {"id": "a-1", "order": "a", "symbol": "TEST", "side": "buy", "venue_id": 1, "venue": "x",
+             "quantity": 60, "limit_price": 10.0, "ts": START, "row": 0}  # fmt: skip
+    (late,) = said(sim.process("children", incoming(msgspec.json.encode(child))).outputs, "fills")
+    assert (late["shares"], late["done"]) == (0, True)

@@ -15,6 +15,7 @@ from venuewise.data.events import ACTION_CLEAR, ACTION_TRADE, UNDEFINED_PRICE, E
 from venuewise.simulation.state import Frictions
 
 Levels = list[tuple[int, int]]
+HOUR = 3600 * 10**9
 
 
 @dataclass
@@ -64,6 +65,10 @@ class Reference:
                 break
             if now >= start and self.arrival is not None:
                 self.deliver(now)
+            if row and now - times[row - 1] > HOUR:
+                self.cancel()
+                self.shops = [Shop() for _ in self.fee]
+            self.heard = now
             self.update(row)
             if now >= start and ev.action[row] == ACTION_TRADE:
                 printed += int(ev.size[row])
@@ -99,11 +104,8 @@ class Reference:
                         (now + round(self.frictions.latency_ms * 1e6), venue, shares, limit, row)
                     )
         self.deliver(end + 1)
-        for _, venue, shares, _, _ in self.flight:
-            self.open += shares
-            self.shops[venue].pending -= shares
-        self.flight = []
-        if self.arrival is not None:
+        self.cancel()
+        if self.arrival is not None and end - self.heard <= HOUR:
             self.sweep(end)
         return {
             "open": self.open,
@@ -112,6 +114,12 @@ class Reference:
             "fees": sum(fill[3] for fill in self.fills),
             "arrival": self.arrival,
         }
+
+    def cancel(self) -> None:
+        for _, venue, shares, _, _ in self.flight:
+            self.open += shares
+            self.shops[venue].pending -= shares
+        self.flight = []
 
     def update(self, row: int) -> None:
         ev, shop = self.events, self.shops[int(self.events.venue[row])]
@@ -176,7 +184,7 @@ class Reference:
 
     def execute(self, venue: int, shares: int, limit: int, row: int, ts: int) -> int:
         shop, fr, got = self.shops[venue], self.frictions, 0
-        if not shop.open:
+        if not self.present(shop, ts) or ts - self.heard > HOUR:
             return 0
         left, bps = self.draw(row, venue)
         for price, size in shop.take:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.markets import START, TICK, events_of, random_events
+from tests.markets import HOUR, START, TICK, events_of, random_events
 from tests.simulation.reference import Reference
 from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, Events
 from venuewise.errors import AccountingError, ConfigError
@@ -170,18 +170,19 @@ STRATEGIES: list[Strategy] = [
     side=st.sampled_from(["buy", "sell"]),
     quantity=st.integers(1, 400),
     depth=st.integers(1, 3),
-    latency=st.sampled_from([0.0, 0.5, 50.0]),
+    latency=st.sampled_from([0.0, 0.5, 50.0, 3_600_000.0]),
     priority=st.sampled_from([1.0, 0.7, 0.5]),
     slippage=st.sampled_from([0.0, 2.0]),
     adverse=st.sampled_from([0.0, 0.1, 0.9]),
     refill=st.sampled_from(["update", "added"]),
     max_age=st.sampled_from([None, 30 * MS]),
+    nights=st.booleans(),
 )
 def test_engine_agrees_with_the_plain_python_reference_to_the_share_and_the_nano_dollar(
     seed: int, which: int, side: str, quantity: int, depth: int, latency: float, priority: float,
-    slippage: float, adverse: float, refill: str, max_age: int | None,
+    slippage: float, adverse: float, refill: str, max_age: int | None, nights: bool,
 ) -> None:  # fmt: skip
-    events = random_events(seed)
+    events = random_events(seed, nights=nights)
     strategy = STRATEGIES[which]
     frictions = Frictions(
         latency_ms=latency,
@@ -479,3 +480,62 @@ def test_while_the_other_side_is_gone_the_static_router_waits_and_the_others_do_
 def test_what_shows_no_shares_is_no_quote() -> None:
     events = events_of([0, 1], [0, 1], [[(1004, 5)], [(1003, 5)]], [[(999, 0)], [(990, 5)]])
     assert work(events, BestAsk(), quantity=1).arrival_price == 996.5 * TICK
+
+
+DAY = 24 * HOUR
+
+
+@pytest.mark.parametrize(("side", "price"), [("buy", 22_610), ("sell", 22_590)])
+def test_an_order_sees_no_quote_of_the_session_before(side: str, price: int) -> None:
+    # Two venues at 222 dollars; the next day, at 226, the second of them is silent at first.
+    ask = [[(22_210, 90)], [(22_191, 90)], [(22_610, 90)], [(22_605, 90)]]
+    bid = [[(22_190, 90)], [(22_189, 90)], [(22_590, 90)], [(22_590, 90)]]
+    events = events_of([0, 1, DAY, DAY + 30 * 10**9], [0, 1, 0, 1], ask, bid)
+    fee = np.zeros(2, np.int64)
+    market = market_of(events, side, fee, fee)
+    task = make_task(market, "buy" if side == "buy" else "sell", 80, START + DAY, START + DAY + 30 * 10**9)
+    assert task.arrival_price == 22_600 * TICK
+    for strategy in (BestAsk(), Called(BestAsk())):
+        outcome = run(market, task, strategy, Frictions().conditions(0), 1)
+        assert outcome.fills[:, [FILL_PRICE, FILL_ROW]].tolist() == [[price * TICK, 2]]
+
+
+def test_an_hour_of_silence_ends_no_session_and_a_moment_more_does() -> None:
+    for silence, price in ((HOUR, 1001), (HOUR + 1, 1005)):
+        events = events_of([0, silence], [0, 1], [[(1001, 9)], [(1005, 9)]], [[(999, 9)]] * 2)
+        fee = np.zeros(2, np.int64)
+        market = market_of(events, "buy", fee, fee)
+        task = make_task(market, "buy", 5, START + silence, START + silence)
+        outcome = run(market, task, BestAsk(), Frictions().conditions(0), 1)
+        assert outcome.fills[:, FILL_PRICE].tolist() == [price * TICK]
+
+
+def test_what_is_on_its_way_when_a_session_ends_comes_back_unfilled() -> None:
+    events = events_of([0, DAY], [0, 0], [[(1001, 50)], [(1001, 60)]], [[(999, 9)]] * 2)
+    slow = Frictions(latency_ms=DAY / MS + 1)
+    outcome = work(events, BestAsk(), quantity=20, frictions=slow)
+    assert (outcome.fills[:, FILL_ROW].tolist(), outcome.swept) == ([1], 20)
+
+
+def test_an_order_that_ends_at_night_finds_no_book_to_sweep() -> None:
+    events = events_of([0, 1], [0, 0], [[(1001, 50)]] * 2, [[(999, 9)]] * 2)
+    waits = Static(lambda_under=0.0, theta_queue=0.0)
+    assert work(events, waits, quantity=20, end=HOUR).swept == 20
+    assert work(events, waits, quantity=20, end=HOUR + 2).swept == 0
+
+
+@pytest.mark.parametrize(
+    ("bid", "max_age", "filled"), [(999, None, 30), (1001, None, 0), (999, 3 * MS, 30), (999, 2 * MS, 0)]
+)
+def test_a_venue_fills_what_it_would_offer_to_a_decision_at_that_moment(
+    bid: int, max_age: int | None, filled: int
+) -> None:
+    # Sent at 0, arrives at 3 ms; a row of 0.5 ms may cross the venue with itself before that.
+    events = events_of(
+        [0, MS // 2, 9 * MS], [0, 0 if bid > 999 else 1, 1], [[(1001, 30)], [(1001, 30)], []],
+        [[(999, 10)], [(bid, 10)], []],
+    )  # fmt: skip
+    if bid == 999:
+        events = replace(events, ask_sz=events.ask_sz * np.array([[1], [0], [0]]))
+    outcome = work(events, BestAsk(), quantity=30, frictions=Frictions(latency_ms=3), max_age=max_age)
+    assert outcome.filled - outcome.swept == filled

@@ -73,6 +73,9 @@ def venue_sim(
         str | None,
         typer.Option(help="Shares taken come back when the quote changes (update) or never (added)."),
     ] = None,
+    max_age_ms: Annotated[
+        float | None, typer.Option(help="Venues silent for longer fill nothing; as for the router.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Draws the adverse moves. [0]")] = None,
     fees: Annotated[str | None, typer.Option(help="TOML file of venues and their fees.")] = None,
     group: Annotated[str | None, typer.Option(help="Instances of one group share the partitions.")] = None,
@@ -91,8 +94,8 @@ def venue_sim(
         config, None, print_config=print_config, topic=topic, children_topic=children_topic,
         fills_topic=fills_topic, latency_ms=latency_ms, queue_priority=queue_priority,
         slippage_bps=slippage_bps, adverse_probability=adverse_probability, adverse_move_bps=adverse_move_bps,
-        adverse_left=adverse_left, refill=refill, seed=seed, fees=fees, group=group, instance=instance,
-        metrics_port=metrics_port, kafka_bootstrap_servers=servers,
+        adverse_left=adverse_left, refill=refill, max_age_ms=max_age_ms, seed=seed, fees=fees, group=group,
+        instance=instance, metrics_port=metrics_port, kafka_bootstrap_servers=servers,
     )  # fmt: skip
     from venuewise.kafka.service import Wiring
 
@@ -193,4 +196,4 @@ def _venues(settings: Settings) -> Callable[[], VenueSim]:
     from venuewise.routing.venue_sim import VenueSim
 
     frictions, table, seed = _frictions(settings), load_venues(settings.fees), settings.seed
-    return lambda: VenueSim(frictions, table, seed)
+    return lambda: VenueSim(frictions, table, seed, settings.max_age_ms)

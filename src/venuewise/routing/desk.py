@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from venuewise.data.events import PRICE_SCALE, UNDEFINED_PRICE, Int64
+from venuewise.data.sessions import begins_session
 from venuewise.market.book import Quotes, sign_of
 from venuewise.market.venues import VenueTable
 from venuewise.routing.ladder import Ladder, Quote, SavedQuote, save_quote, saved_quote
@@ -121,9 +122,12 @@ class Desk:
         return None if self.held is None else self.held.ts
 
     def take_in(self) -> None:
-        """Let the held row enter the book."""
+        """Let the held row enter the book; where it begins a session, it finds no book of another venue."""
         assert self.held is not None
         quote = self.held
+        if self.rows and begins_session(self.now, quote.ts):
+            self.ladder.forget()
+            self.changed.update(self.ladder.publishers)
         self.ladder.apply(quote)
         self.changed.add(quote.publisher)
         self.rows += 1

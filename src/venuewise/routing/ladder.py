@@ -20,6 +20,8 @@ from venuewise.simulation.kernels import carry_taken
 from venuewise.simulation.state import FILL_COLUMNS, FLIGHT_COLUMNS, TOTALS, Market, State
 
 SIDES: Final = ("buy", "sell")
+NOTHING: Final = np.empty(0, np.int64)
+"""The levels of an empty book."""
 
 
 class Quote(NamedTuple):
@@ -59,8 +61,7 @@ def quote_of(events: Events, row: int) -> Quote:
     """Return one row of events; a row that clears the book shows nothing."""
     publisher, ts = events.publishers[events.venue[row]], int(events.ts[row])
     if events.action[row] == ACTION_CLEAR:
-        nothing = np.empty(0, np.int64)
-        return Quote(publisher, ts, 0, nothing, nothing, nothing, nothing)
+        return Quote(publisher, ts, 0, NOTHING, NOTHING, NOTHING, NOTHING)
     printed = int(events.size[row]) if events.action[row] == ACTION_TRADE else 0
     return Quote(
         publisher, ts, printed, events.bid_px[row], events.ask_px[row], events.bid_sz[row], events.ask_sz[row]
@@ -119,6 +120,14 @@ class Ladder:
                     carry_taken(market, state, venue, spare, self.refill_on_any_change)
         self._write(venue, quote)
         self.row_of[venue] = venue
+
+    def forget(self) -> None:
+        """Empty all books: a new session begins."""
+        for venue, publisher in enumerate(self.publishers):
+            self._write(venue, Quote(publisher, int(self.ts[venue]), 0, NOTHING, NOTHING, NOTHING, NOTHING))
+        for state in self.states:
+            state.taken[:] = 0
+            state.touched[:] = 0
 
     def take(self, side: str, publisher: int, price: int, shares: int) -> None:
         """Note that shares were taken from the level at this price, if it still stands."""

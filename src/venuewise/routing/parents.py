@@ -16,6 +16,7 @@ import numpy as np
 
 from venuewise.data.events import ACTION_CLEAR, NS_PER_SECOND, Events
 from venuewise.data.reader import iso
+from venuewise.data.sessions import begins_session
 from venuewise.errors import ConfigError
 from venuewise.kafka.processing import DeadLetter, Incoming, Processed
 from venuewise.market.venues import VenueTable
@@ -305,6 +306,8 @@ class Parents:
         """Send what is open through the whole book, again and again until nothing is offered any more."""
         parent = working.parent
         now = max(parent.end, desk.now)
+        if begins_session(desk.now, now):
+            return  # the books are those of a session that is over
         quotes = desk.quotes(parent, now, MAX_LEVELS, self.settings.queue_priority)
         for venue, publisher in enumerate(desk.ladder.publishers):
             if publisher in parent.dry:

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from venuewise.data.events import Events
+from venuewise.data.sessions import begins_session
 from venuewise.errors import ConfigError
 from venuewise.kafka.processing import DeadLetter, Incoming, Outgoing, Processed
 from venuewise.market.venues import VenueTable
@@ -30,6 +31,7 @@ from venuewise.simulation.state import (
     FILL_PRICE,
     FILL_SHARES,
     FILLS,
+    NS_PER_MS,
     Frictions,
 )
 
@@ -49,10 +51,15 @@ class Waiting(NamedTuple):
 
 @dataclass(slots=True)
 class Symbol:
-    """Book and waiting child orders of one symbol; `now` is the time of its newest row, -1 before the first."""
+    """Book and waiting child orders of one symbol.
+
+    `now` is the time of its newest row, -1 before the first; `since` that of its session's first row, -1 before the
+    first session that was seen to begin.
+    """
 
     ladder: Ladder
     now: int = -1
+    since: int = -1
     waiting: list[Waiting] = field(default_factory=list)
     changed: set[int] = field(default_factory=set)
 
@@ -67,10 +74,15 @@ class VenueSim:
     table : VenueTable
     seed : int
         Draws the adverse moves.
+    max_age_ms : float, optional
+        A venue silent for longer fills nothing, as it is offered by no router with the same setting.
     """
 
-    def __init__(self, frictions: Frictions, table: VenueTable, seed: int = 0) -> None:
+    def __init__(
+        self, frictions: Frictions, table: VenueTable, seed: int = 0, max_age_ms: float | None = None
+    ) -> None:
         self.conditions, self.table = frictions.conditions(seed), table
+        self.max_age = None if max_age_ms is None else round(max_age_ms * NS_PER_MS)
         self.decoder = Decoder(MAX_LEVELS)
         self.symbols: dict[str, Symbol] = {}
         self.waiting: set[str] = set()
@@ -104,6 +116,8 @@ class VenueSim:
             name = present[code]
             symbol, quote = self._symbol(name), quote_of(events, row)
             self._deliver(symbol, quote.ts)
+            if symbol.now >= 0 and begins_session(symbol.now, quote.ts):
+                self._begin_session(symbol, quote.ts)
             symbol.ladder.apply(quote)
             symbol.now = quote.ts
             symbol.changed.add(quote.publisher)
@@ -121,7 +135,7 @@ class VenueSim:
         """Return the state entries that changed since the last call."""
         for name in self._stale:
             symbol = self.symbols[name]
-            self._changed[f"symbol|{name}".encode()] = str(symbol.now).encode()
+            self._changed[f"symbol|{name}".encode()] = msgspec.json.encode((symbol.now, symbol.since))
             for publisher in symbol.changed:
                 self._changed[f"book|{name}|{publisher}".encode()] = symbol.ladder.entry(publisher)
             symbol.changed.clear()
@@ -135,7 +149,8 @@ class VenueSim:
             for key, value in entries:
                 kind, _, name = key.decode().partition("|")
                 if kind == "symbol":
-                    self._symbol(name).now = int(value)
+                    symbol = self._symbol(name)
+                    symbol.now, symbol.since = msgspec.json.decode(value, type=tuple[int, int])
                 elif kind == "book":
                     self._symbol(name.rpartition("|")[0]).ladder.restore(value)
                 elif kind == "waiting":
@@ -158,7 +173,9 @@ class VenueSim:
         # The purchase at an order's end is made at once, as in a backtest.
         arrival = child.ts + (0 if child.sweep else self.conditions.latency)
         self._count(children=1)
-        if symbol.now >= arrival:
+        if child.ts < symbol.since:  # decided in a session that is over
+            self._say(child, 0, 0, done=True, ts=symbol.now)
+        elif symbol.now >= arrival:
             self._fill(symbol, child, symbol.now)
         elif len(self.waiting) >= MOST_WAITING:
             self._say(child, 0, 0, done=True, ts=max(symbol.now, 0))
@@ -170,6 +187,20 @@ class VenueSim:
             self._changed[f"waiting|{child.id}".encode()] = messages.encode(waiting)
         return None
 
+    def _begin_session(self, symbol: Symbol, now: int) -> None:
+        """Forget the books of the session before, and send back what is still on its way."""
+        symbol.since = now
+        symbol.ladder.forget()
+        symbol.changed.update(symbol.ladder.publishers)
+        for waiting in symbol.waiting:
+            self._drop(waiting)
+            self._say(waiting.child, 0, 0, done=True, ts=now)
+        symbol.waiting.clear()
+
+    def _drop(self, waiting: Waiting) -> None:
+        self.waiting.remove(waiting.child.id)
+        self._changed[f"waiting|{waiting.child.id}".encode()] = None
+
     def _deliver(self, symbol: Symbol, now: int) -> None:
         """Let the child orders that arrive before `now` meet the book."""
         arrived = 0
@@ -177,8 +208,7 @@ class VenueSim:
             if waiting.arrival >= now:
                 break
             arrived += 1
-            self.waiting.remove(waiting.child.id)
-            self._changed[f"waiting|{waiting.child.id}".encode()] = None
+            self._drop(waiting)
             self._fill(symbol, waiting.child, waiting.arrival)
         del symbol.waiting[:arrived]
 
@@ -193,7 +223,7 @@ class VenueSim:
         execute(
             market, state, self.conditions,
             ladder.publishers.index(child.venue_id), child.quantity,
-            nano(child.limit_price, "limit_price", low=0), ts, child.row,
+            nano(child.limit_price, "limit_price", low=0), ts, symbol.now, child.row,
         )  # fmt: skip
         symbol.changed.add(child.venue_id)
         self._stale.add(child.symbol)
@@ -225,7 +255,9 @@ class VenueSim:
 
     def _symbol(self, name: str) -> Symbol:
         if name not in self.symbols:
-            self.symbols[name] = Symbol(Ladder(self.table, self.conditions.refill_on_any_change))
+            self.symbols[name] = Symbol(
+                Ladder(self.table, self.conditions.refill_on_any_change, self.max_age)
+            )
         return self.symbols[name]
 
     def _count(self, **counts: float) -> None:

@@ -7,7 +7,8 @@ any other `Strategy` is called from Python on the same kernels, so both meet the
 Assumptions about fills, stated: orders take displayed liquidity only, best level first, and nothing rests;
 taking shares does not move other people's quotes; shares taken are not offered again until the venue's
 quote at that price changes (`Frictions.refill` has the stricter rule); what is open at the end is bought
-at once through the whole book, and what exceeds its depth stays open.
+at once through the whole book, and what exceeds its depth stays open. A child order meets a venue by the rule
+that a decision sees it by (`venuewise.market.book.takes_part`), and no book outlives its session.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Task:
     first, last : int
         Rows worked: `first` is the row of arrival, `last` is exclusive.
     row_of : ndarray of int64, shape (venues,)
-        Last row of each venue before `first`.
+        Last row of each venue before `first`, of its session.
     arrival_price : float
         Mid at arrival in 1e-9 dollars; the best price to take in data that never show the other side.
     worst_price : int
@@ -165,7 +166,7 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
     last = int(np.searchsorted(market.ts, end, side="right"))
     printed_before = int(market.printed[first - 1]) if first else 0
     row_of = nothing_yet(len(market.fee))
-    last_rows(market.venue, market.clears, first, row_of)
+    last_rows(market.ts, market.venue, market.clears, first, row_of)
     first, arrival_price = find_arrival(market, row_of, first, last)
     if first < 0:
         raise NoQuotesError(
@@ -330,4 +331,4 @@ def _work_in_python(
                 f"the {still_open} that are open"
             )
         submit(market, state, conditions, row, shares, limit)
-    sweep(market, state, conditions, task.end)
+    sweep(market, state, conditions, int(market.ts[task.last - 1]), task.end)

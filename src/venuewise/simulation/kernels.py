@@ -6,7 +6,8 @@ would buy shares that are gone.
 
 The book is never copied: a venue's book is the last row it sent (`State.row_of`). What we took from a level is
 kept beside it (`State.taken`) and carried from row to row while the level stands, so that no share is
-bought twice.
+bought twice. Nothing of it outlives its session (see `venuewise.data.sessions`): no quote, no share taken, no child
+order on its way.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 
 from venuewise._jit import kernel
 from venuewise.data.events import Int64, UInt8
-from venuewise.market.book import NO_ROW, reference_price, view_quotes
+from venuewise.data.sessions import begins_session
+from venuewise.market.book import NO_ROW, reference_price, takes_part, view_quotes
 from venuewise.simulation.state import (
     CHILD_ORDERS,
     DECISIONS,
@@ -59,8 +61,11 @@ from venuewise.strategies.kernels import (
 
 
 @kernel
-def last_rows(venue: Int64, clears: UInt8, before: int, row_of: Int64) -> None:
-    """Fill `row_of` with the last row of each venue before row `before` (-1: none, or a cleared book)."""
+def last_rows(ts: Int64, venue: Int64, clears: UInt8, before: int, row_of: Int64) -> None:
+    """Fill `row_of` with the last row of each venue in the session of the row before `before`.
+
+    -1 stands for none, or a cleared book.
+    """
     row_of[:] = NO_ROW
     missing = len(row_of)
     known = np.zeros(len(row_of), np.uint8)
@@ -71,6 +76,8 @@ def last_rows(venue: Int64, clears: UInt8, before: int, row_of: Int64) -> None:
             missing -= 1
             if clears[row] == 0:
                 row_of[venue[row]] = row
+        if row > 0 and begins_session(ts[row - 1], ts[row]):
+            break
         row -= 1
 
 
@@ -85,6 +92,8 @@ def find_arrival(market: Market, row_of: Int64, first: int, last: int) -> tuple[
     nothing = np.zeros((venues, 1), np.int64)
     price, size = np.empty((venues, 1), np.int64), np.empty((venues, 1), np.int64)
     for row in range(first, last):
+        if row > 0 and begins_session(market.ts[row - 1], market.ts[row]):
+            row_of[:] = NO_ROW
         venue = market.venue[row]
         before = row_of[venue]
         row_of[venue] = NO_ROW if market.clears[row] else row
@@ -167,6 +176,25 @@ def apply_row(market: Market, state: State, row: int, refill_on_any_change: bool
 
 
 @kernel
+def end_session(state: State) -> None:
+    """Forget the books, and cancel what is on its way: a new session begins."""
+    state.row_of[:] = NO_ROW
+    state.taken[:] = 0
+    state.touched[:] = 0
+    cancel_flights(state)
+
+
+@kernel
+def cancel_flights(state: State) -> None:
+    """Let the child orders on their way come back unfilled."""
+    totals = state.totals
+    totals[OPEN] += totals[IN_FLIGHT]
+    totals[IN_FLIGHT] = 0
+    totals[FLIGHT_HEAD] = totals[FLIGHT_TAIL]
+    state.pending[:] = 0
+
+
+@kernel
 def worse(price: int, share: float, sign: int) -> int:
     """Return a price moved against the order by a share of itself, to the nearest 1e-9 dollars."""
     return int(price + sign * int(np.rint(price * share)))
@@ -217,14 +245,22 @@ def execute(
     shares: int,
     limit: int,
     ts: int,
+    heard: int,
     decided_at: int,
 ) -> int:
-    """Fill a child order against its venue's book, best level first; return the shares filled.
+    """Fill a child order that arrives at `ts` against its venue's book, best level first; return the shares filled.
 
-    Levels beyond `limit` are left alone. Nothing rests: what does not fill is cancelled.
+    A venue fills what it would offer to a decision at that moment: nothing while it takes no part, and nothing once
+    the session of the symbol's last row, at `heard`, is over. Levels beyond `limit` are left alone. Nothing rests: what
+    does not fill is cancelled.
     """
     row = state.row_of[venue]
-    if row < 0:
+    if row < 0 or begins_session(heard, ts):
+        return 0
+    if not takes_part(
+        market.take_px[row, 0], market.take_sz[row, 0], market.far_px[row], ts - market.ts[row], market.max_age,
+        market.sign,
+    ):  # fmt: skip
         return 0
     left, move = draw_luck(conditions, decided_at, venue)
     filled = 0
@@ -242,8 +278,8 @@ def execute(
 
 
 @kernel
-def deliver(market: Market, state: State, conditions: Conditions, now: int) -> None:
-    """Let the child orders that arrive before `now` meet the book."""
+def deliver(market: Market, state: State, conditions: Conditions, heard: int, now: int) -> None:
+    """Let the child orders that arrive before `now` meet the book, whose last row came at `heard`."""
     totals = state.totals
     while totals[FLIGHT_HEAD] < totals[FLIGHT_TAIL]:
         child = state.flight[totals[FLIGHT_HEAD] % len(state.flight)]
@@ -255,7 +291,7 @@ def deliver(market: Market, state: State, conditions: Conditions, now: int) -> N
         totals[IN_FLIGHT] -= shares
         totals[OPEN] += shares - execute(
             market, state, conditions, venue, shares, child[FLIGHT_LIMIT],
-            child[FLIGHT_ARRIVAL], child[FLIGHT_ROW],
+            child[FLIGHT_ARRIVAL], heard, child[FLIGHT_ROW],
         )  # fmt: skip
 
 
@@ -277,7 +313,7 @@ def submit(
             break
         totals[CHILD_ORDERS] += 1
         if conditions.latency == 0:
-            totals[OPEN] -= execute(market, state, conditions, venue, wanted, limit[venue], now, row)
+            totals[OPEN] -= execute(market, state, conditions, venue, wanted, limit[venue], now, now, row)
             continue
         child = state.flight[totals[FLIGHT_TAIL] % len(state.flight)]
         child[FLIGHT_ARRIVAL] = now + conditions.latency
@@ -292,18 +328,18 @@ def submit(
 
 
 @kernel
-def sweep(market: Market, state: State, conditions: Conditions, end: int) -> None:
+def sweep(market: Market, state: State, conditions: Conditions, heard: int, end: int) -> None:
     """End of the order: late child orders are cancelled, what is open is bought through the whole book.
 
-    The best price goes first, over all venues and levels. What exceeds the displayed depth stays open. A venue's
-    adverse moves strike here too (drawn by the row that it shows): waiting for the end is no way around them.
+    If the session of the last row, at `heard`, is over by then, there is no book. The best price goes first, over all
+    venues and levels. What exceeds the displayed depth stays open. A venue's adverse moves strike here too (drawn by
+    the row that it shows): waiting for the end is no way around them.
     """
-    deliver(market, state, conditions, end + 1)
+    deliver(market, state, conditions, heard, end + 1)
+    cancel_flights(state)
+    if begins_session(heard, end):
+        return
     totals = state.totals
-    totals[OPEN] += totals[IN_FLIGHT]
-    totals[IN_FLIGHT] = 0
-    totals[FLIGHT_HEAD] = totals[FLIGHT_TAIL]
-    state.pending[:] = 0
     venues, levels = state.taken.shape
     price, size = np.empty((venues, levels), np.int64), np.empty((venues, levels), np.int64)
     view_quotes(
@@ -346,11 +382,15 @@ def look(
     market: Market, state: State, conditions: Conditions, row: int, price: Int64, size: Int64
 ) -> tuple[int, int]:
     """Bring the market up to `row`; fill `price` and `size` with what may be taken; return the best prices."""
-    deliver(market, state, conditions, market.ts[row])
+    now = market.ts[row]
+    heard = market.ts[row - 1] if row > 0 else now
+    deliver(market, state, conditions, heard, now)
+    if begins_session(heard, now):
+        end_session(state)
     apply_row(market, state, row, conditions.refill_on_any_change)
     return view_quotes(
         market.take_px, market.take_sz, market.far_px, market.ts, state.row_of, state.taken, state.pending,
-        conditions.queue_priority, market.ts[row], market.max_age, market.sign, price, size,
+        conditions.queue_priority, now, market.max_age, market.sign, price, size,
     )  # fmt: skip
 
 
@@ -389,10 +429,14 @@ def simulate(
     limit = np.empty(venues, np.int64)
     schedule, slice_ns = int(parameters[SCHEDULE]), slice_length(parameters, start, end)
     next_release = start
+    heard = ts[first - 1] if first > 0 else ts[first]
     for row in range(first, last):
         now = ts[row]
         if totals[IN_FLIGHT] > 0:
-            deliver(market, state, conditions, now)
+            deliver(market, state, conditions, heard, now)
+        if begins_session(heard, now):
+            end_session(state)
+        heard = now
         venue = venue_of[row]
         if touched[venue] or clears[row]:
             apply_row(market, state, row, conditions.refill_on_any_change)
@@ -428,4 +472,4 @@ def simulate(
             totals[OPEN], now, start, end, seen, shares, limit, room,
         )  # fmt: skip
         submit(market, state, conditions, row, shares, limit)
-    sweep(market, state, conditions, end)
+    sweep(market, state, conditions, heard, end)

@@ -200,7 +200,7 @@ def new_state(market: Market, quantity: int, row_of: Int64, fills: int, in_fligh
     Parameters
     ----------
     row_of : ndarray of int64, shape (venues,)
-        Last row of each venue before the order starts; copied.
+        Last row of each venue in the session before the order starts; copied.
     fills : int
         Fills to record; those beyond are counted but not kept.
     in_flight : int

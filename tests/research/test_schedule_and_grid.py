@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from venuewise.data.sessions import Span, sessions_of
 from venuewise.errors import ConfigError
 from venuewise.research.grid import Grid, Parameters, choose
-from venuewise.research.schedule import Schedule, split_span, within
+from venuewise.research.schedule import Schedule, split_sessions
 
 SECOND = 10**9
 
@@ -48,15 +48,47 @@ def test_a_start_that_makes_no_sense_is_refused(text: str) -> None:
 
 
 def test_the_parts_of_a_split_do_not_overlap() -> None:
-    train, test = split_span(Span(100, 1100), 0.3)
-    assert (train, test) == (Span(100, 400), Span(401, 1100))
-    assert split_span(Span(100, 1100), 0.0) == (Span(100, 1100), Span(100, 1100))
+    day = Span(100, 1100)
+    assert split_sessions([day], 0.3) == ([Span(100, 400)], [Span(401, 1100)])
+    assert split_sessions([day], 0.0) == ([day], [day])
+
+
+def test_a_split_counts_trading_time_and_no_nights() -> None:
+    days = [Span(d * 10**6, d * 10**6 + 1000) for d in range(2)]
+    cuts = {share: split_sessions(days, share) for share in (0.05, 0.25, 0.5, 0.75, 0.95)}
+    assert cuts[0.05] == ([Span(0, 100)], [Span(101, 1000), days[1]])
+    assert cuts[0.5] == ([days[0]], [days[1]])
+    assert cuts[0.95] == ([days[0], Span(10**6, 10**6 + 900)], [Span(10**6 + 901, 10**6 + 1000)])
+    assert len({first[-1].end for first, _ in cuts.values()}) == 5
+
+
+@given(
+    lengths=st.lists(st.integers(1, 1000), min_size=1, max_size=6),
+    share=st.floats(0.01, 0.99),
+)
+def test_a_split_gives_each_moment_of_trading_to_one_part(lengths: list[int], share: float) -> None:
+    sessions = [Span(5000 * i, 5000 * i + length) for i, length in enumerate(lengths)]
+    moments = [t for s in sessions for t in range(s.begin, s.end + 1)]
+    if not 0 < int(sum(lengths) * share) < sum(lengths):
+        with pytest.raises(ConfigError, match="time on both sides"):
+            split_sessions(sessions, share)
+        return
+    first, second = split_sessions(sessions, share)
+    assert [t for s in [*first, *second] for t in range(s.begin, s.end + 1)] == moments
+    assert sum(s.end - s.begin for s in first) == int(sum(lengths) * share)
+    assert all(any(o.begin <= s.begin <= s.end <= o.end for o in sessions) for s in [*first, *second])
+    assert first
+    assert second
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 2.0, float("nan")])
 def test_a_split_outside_its_range_is_refused(share: float) -> None:
     with pytest.raises(ConfigError, match="split"):
-        split_span(Span(0, 100), share)
+        split_sessions([Span(0, 100)], share)
+
+
+def test_a_single_order_gets_the_longest_session_not_what_a_split_left_of_one() -> None:
+    assert Schedule(None, None).orders([Span(98, 100), Span(500, 600), Span(900, 1000)]) == [Span(500, 600)]
 
 
 def test_the_classic_grid_has_125_points_in_the_ranges_users_know() -> None:
@@ -108,12 +140,6 @@ def test_a_moment_by_itself_is_no_session_unless_there_is_no_other() -> None:
     assert sessions_of(np.array([0, 2 * hours, 2 * hours + 9, 5 * hours])) == [Span(2 * hours, 2 * hours + 9)]
     assert sessions_of(np.array([0, 2 * hours])) == [Span(0, 0), Span(2 * hours, 2 * hours)]
     assert sessions_of(np.array([7, 7])) == [Span(7, 7)]
-
-
-def test_a_part_that_begins_at_night_has_its_first_order_in_the_morning() -> None:
-    sessions = [Span(0, 10), Span(100, 110)]
-    assert within(sessions, Span(51, 110)) == [Span(100, 110)]
-    assert within(sessions, Span(0, 105)) == [Span(0, 10), Span(100, 105)]
 
 
 def test_a_short_session_is_passed_over_by_orders_that_need_longer() -> None:

@@ -1,7 +1,7 @@
 """Judge the router: tune it on one part of the data, quote it on a later one, against the baselines.
 
 Every strategy works the same parent orders on the same data under the same frictions, and is measured against
-the same arrival mid, fees included. Parameters are chosen on the first part of the time and results are quoted
+the same arrival mid, fees included. Parameters are chosen on the first part of the trading time and results are quoted
 from the rest (`split`); with split 0 both are the same, and the result says so.
 """
 
@@ -19,7 +19,7 @@ from venuewise.errors import ConfigError, NoQuotesError
 from venuewise.market.book import Side, sign_of
 from venuewise.market.venues import Venue, VenueTable, fees
 from venuewise.research.grid import Grid, Parameters, Tuned, choose
-from venuewise.research.schedule import Schedule, split_span, within
+from venuewise.research.schedule import Schedule, split_sessions
 from venuewise.research.volume import curves_before
 from venuewise.simulation.engine import Outcome, Task, make_task, run
 from venuewise.simulation.state import LATENCY_MS, NS_PER_MS, Conditions, Frictions, Market, market_of
@@ -137,8 +137,7 @@ def compare(
             raise ConfigError(f"strategies: found the name {strategy.name!r} twice; expected unique names")
         taken_names.add(strategy.name)
 
-    train, test = split_span(Span(sessions[0].begin, sessions[-1].end), settings.split)
-    planned = [settings.schedule.orders(within(sessions, part)) for part in (train, test)]
+    planned = [settings.schedule.orders(part) for part in split_sessions(sessions, settings.split)]
     candidates = list(settings.grid)
     quoted = 2 + len(contenders) + len(extra)
     others = other_latencies(settings.frictions.latency_ms)

@@ -51,7 +51,7 @@ class Schedule:
     def orders(self, sessions: Sequence[Span]) -> list[Span]:
         """Return the time that each parent order has, in order; every order ends within its session.
 
-        A single order without a horizon has all of the first session. With many orders and no horizon, each has
+        A single order without a horizon has all of the longest session. With many orders and no horizon, each has
         a fifth of the longest session, so that all have the same.
 
         Parameters
@@ -69,7 +69,7 @@ class Schedule:
         if horizon is None and self.every is not None:
             horizon = max(longest // 5, 1)
         if horizon is None:
-            return [sessions[0]]
+            return [next(session for session in sessions if session.end - session.begin == longest)]
         if horizon > longest:
             raise ConfigError(
                 f"horizon: found {horizon / NS_PER_SECOND:g} s; expected at most the "
@@ -94,29 +94,39 @@ class Schedule:
         return max(-(-(orders[0].end - orders[0].begin) // self.every), 1)
 
 
-def within(sessions: Sequence[Span], part: Span) -> list[Span]:
-    """Return what of the sessions lies in a part of the time."""
-    cut = [Span(max(s.begin, part.begin), min(s.end, part.end)) for s in sessions]
-    return [s for s in cut if s.begin <= s.end]
-
-
-def split_span(span: Span, share: float) -> tuple[Span, Span]:
-    """Cut a span in two; the first part gets `share` of the time. With share 0 both are the whole span.
+def split_sessions(sessions: Sequence[Span], share: float) -> tuple[list[Span], list[Span]]:
+    """Cut sessions in two; the first part gets `share` of their time, nights not counted. Share 0: both get all.
 
     Raises
     ------
     ConfigError
         If `share` is not in [0, 1), or leaves no time for one of the parts.
+
+    Examples
+    --------
+    >>> split_sessions([Span(0, 10), Span(100, 110)], 0.75)
+    ([Span(begin=0, end=10), Span(begin=100, end=105)], [Span(begin=106, end=110)])
     """
     if not 0 <= share < 1:
         raise ConfigError(f"split: found {share}; expected 0 (tune and quote on the same data) to below 1")
     if share == 0:
-        return span, span
-    cut = span.begin + int((span.end - span.begin) * share)
-    if not span.begin < cut < span.end:
-        length = (span.end - span.begin) / 1e9
+        return list(sessions), list(sessions)
+    total = sum(session.end - session.begin for session in sessions)
+    left = int(total * share)
+    if not 0 < left < total:
         raise ConfigError(
-            f"split: found {share} of {length:g} s of data; expected time on both sides of it "
+            f"split: found {share} of {total / NS_PER_SECOND:g} s of trading; expected time on both sides of it "
             "(split 0 tunes and quotes on the same data)"
         )
-    return Span(span.begin, cut), Span(cut + 1, span.end)
+    first: list[Span] = []
+    second: list[Span] = []
+    for session in sessions:
+        cut = min(session.begin + left, session.end)
+        if left > 0:
+            first.append(Span(session.begin, cut))
+        if left <= 0:
+            second.append(session)
+        elif cut < session.end:
+            second.append(Span(cut + 1, session.end))
+        left -= session.end - session.begin
+    return first, second

@@ -330,3 +330,44 @@ def test_what_is_nothing_is_printed_as_nothing(order_size: float, method: str) -
         decision = decide({**request, "samples": 50, "seed": 1})
         for shares in (decision["market"], *decision["limit"], decision["overbooking"]):
             assert shares == 0.0 or shares > 1e-12 * order_size
+
+
+def two_days(path: Path, symbols: list[str], venues: int = 2) -> list[str]:
+    """Write two days of a minute each, a day apart; the second has half-spread and prices of its own."""
+    files = []
+    for day in (21, 22):
+        made = vw.generate(
+            venues=venues, symbols=symbols, duration="60s", seed=day, start=f"2024-10-{day}T14:00:00Z"
+        )
+        made.to_csv(path / f"{day}.csv")
+        files.append(str(path / f"{day}.csv"))
+    return files
+
+
+def test_over_several_days_all_windows_lie_in_one(tmp_path: Path) -> None:
+    files = two_days(tmp_path, ["AAPL"])
+    request = {
+        "order_size": 500, "lambda_under": 0.05, "lambda_over": 0.05, "symbol": "AAPL",
+        "outflow": {"file": files, "horizon": "2s"},
+    }  # fmt: skip
+    decision = decide(request)
+    alone = [decide({**request, "outflow": {"file": file, "horizon": "2s"}})["estimate"] for file in files]
+    assert decision["estimate"]["windows"] == sum(day["windows"] for day in alone) > 40
+    last = decide({**request, "outflow": {"file": files[1], "horizon": "2s"}})
+    assert [v["venue"] for v in decision["venues"]] == [v["venue"] for v in last["venues"]]
+    assert decision["estimate"]["half_spread"] == last["estimate"]["half_spread"]
+
+
+def test_one_symbol_of_a_file_of_several_is_placed(tmp_path: Path) -> None:
+    file = tmp_path / "day.csv"
+    vw.generate(venues=2, symbols=["AAA", "BBB"], duration="30s", seed=3).to_csv(file)
+    vw.read(file, symbols="BBB").to_csv(tmp_path / "alone.csv")
+    request = {"order_size": 500, "lambda_under": 0.05, "lambda_over": 0.05, "symbol": "BBB"}
+    alone = decide({**request, "outflow": {"file": str(tmp_path / "alone.csv"), "horizon": "2s"}})
+    for about in ({"symbol": "BBB"}, {}):
+        found = decide({**request, "outflow": {"file": str(file), "horizon": "2s", **about}})
+        for decision in (found, alone):
+            decision["estimate"]["file"] = []
+        assert found == alone
+    with pytest.raises(ConfigError, match="choose one symbol"):
+        decide({**request, "symbol": None, "outflow": {"file": str(file), "horizon": "2s"}})

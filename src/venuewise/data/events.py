@@ -138,7 +138,7 @@ class Events:
         )
 
     def only_symbol(self, symbol: str) -> Events:
-        """Return the rows of one symbol.
+        """Return the rows of one symbol, with the venues that it trades at.
 
         Raises
         ------
@@ -149,7 +149,20 @@ class Events:
             raise ValueError(f"symbol {symbol!r} is not among {', '.join(self.symbols)}")
         if len(self.symbols) == 1:
             return self
-        return self.take(self.symbol == self.symbols.index(symbol))
+        return self.take(self.symbol == self.symbols.index(symbol)).without_unused()
+
+    def without_unused(self) -> Events:
+        """Return the same rows without the venues and symbols that have none."""
+        venues, symbols = np.unique(self.venue), np.unique(self.symbol)
+        if len(venues) == len(self.publishers) and len(symbols) == len(self.symbols):
+            return self
+        return replace(
+            self,
+            venue=np.searchsorted(venues, self.venue).astype(np.int16),
+            symbol=np.searchsorted(symbols, self.symbol).astype(np.int32),
+            publishers=tuple(self.publishers[i] for i in venues),
+            symbols=tuple(self.symbols[i] for i in symbols),
+        )
 
     def to_frame(self, rows: slice = slice(None)) -> pl.DataFrame:
         """Return rows as a table in the MBP-10 layout.

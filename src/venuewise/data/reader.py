@@ -131,7 +131,7 @@ def read_counted(
     if span is not None:
         events = in_window(events, span, names)
     elif symbols is not None:
-        events = _drop_unused(events)
+        events = events.without_unused()
     return Counted(events, moved, dropped, tuple(part.format for part in parts))
 
 
@@ -261,20 +261,4 @@ def in_window(events: Events, window: Window, names: str) -> Events:
     if len(kept) == 0:
         first, last = (iso(int(t)) for t in (events.ts[0], events.ts[-1]))
         raise DataError(names, f"no rows in the window {window.text}", f"one inside {first} to {last}")
-    return _drop_unused(kept)
-
-
-def _drop_unused(events: Events) -> Events:
-    """Drop the venues and symbols that have no rows left."""
-    venues, symbols = np.unique(events.venue), np.unique(events.symbol)
-    publishers = tuple(events.publishers[i] for i in venues)
-    names = tuple(events.symbols[i] for i in symbols)
-    if publishers == events.publishers and names == events.symbols:
-        return events
-    return replace(
-        events,
-        venue=np.searchsorted(venues, events.venue).astype(np.int16),
-        symbol=np.searchsorted(symbols, events.symbol).astype(np.int32),
-        publishers=publishers,
-        symbols=names,
-    )
+    return kept.without_unused()

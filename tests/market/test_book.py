@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.markets import START, TICK, events_of, random_events
+from tests.markets import HOUR, START, TICK, events_of, random_events
 from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, UNDEFINED_PRICE
 from venuewise.errors import ConfigError
-from venuewise.market.book import Book, sign_of
+from venuewise.market.book import Book, best_prices, sign_of
 
 NO_FEES = np.zeros(3, np.int64)
 
@@ -96,3 +96,40 @@ def test_book_agrees_with_a_dictionary_of_last_rows(seed: int, rows: int, side: 
 def test_a_side_is_buy_or_sell() -> None:
     with pytest.raises(ConfigError, match="side: found 'hold'"):
         sign_of("hold")
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_the_best_prices_of_all_rows_are_those_of_the_book_and_of_plain_python(seed: int) -> None:
+    events = random_events(seed, nights=True)
+    bid, ask = best_prices(events)
+    fee = np.zeros(len(events.publishers), np.int64)
+    book = Book(fee, fee, levels=events.levels)
+    shown: dict[int, tuple[list[int], list[int]]] = {}
+    for row in range(len(events)):
+        book.update(events, row)
+        quotes = book.quotes("buy")
+        assert (quotes.bid, quotes.ask) == (bid[row], ask[row])
+        if row and events.ts[row] - events.ts[row - 1] > HOUR:
+            shown = {}
+        sides = [
+            [int(px[row, 0])] if sz[row, 0] > 0 and events.action[row] != ACTION_CLEAR else []
+            for px, sz in ((events.bid_px, events.bid_sz), (events.ask_px, events.ask_sz))
+        ]
+        shown[int(events.venue[row])] = (sides[0], sides[1])
+        part = [(b, a) for b, a in shown.values() if not (b and a and b[0] >= a[0])]
+        assert bid[row] == max([p for b, _ in part for p in b], default=UNDEFINED_PRICE)
+        assert ask[row] == min([p for _, a in part for p in a], default=UNDEFINED_PRICE)
+        mid = (int(bid[row]) + int(ask[row])) / 2 / 1e9
+        assert quotes.mid == (None if UNDEFINED_PRICE in (bid[row], ask[row]) else pytest.approx(mid))
+
+
+def test_a_book_is_forgotten_over_the_night_and_stands_for_no_time_at_night() -> None:
+    events = events_of([0, 20 * HOUR], [0, 1], [[(1001, 9)], [(1009, 9)]], [[(999, 9)], [(1007, 9)]])
+    fee = np.zeros(2, np.int64)
+    book = Book(fee, fee, levels=1)
+    book.update(events, 0)
+    assert book.quotes("buy", now=START + HOUR).ask == 1001 * TICK
+    assert book.quotes("buy", now=START + HOUR + 1).best is None
+    book.update(events, 1)
+    assert (book.quotes("buy").bid, book.quotes("buy").ask) == (1007 * TICK, 1009 * TICK)

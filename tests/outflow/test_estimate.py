@@ -277,3 +277,67 @@ def test_options_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ConfigError, match="symbol: found AAA, BBB in the data; expected a choice of one"):
         queues_at(both, int(both.ts[-1]))
     assert np.isnan(queues_at(events, -1)).all()
+
+
+HOUR = 3600.0
+
+
+def two_days() -> Tape:
+    """Two days of 30 s: the second venue comes to the second day 15 s late, and a sale ends the first day."""
+    tape = Tape()
+    for day, cents in ((0.0, 0), (20 * HOUR, 400)):
+        for second in range(31):
+            book = [(100 + cents, 400 + second), (99 + cents, 300)]
+            asks = [(103 + cents, 500), (104 + cents, 500)]
+            tape.add(day + second, "A", "B", 100 + cents, 1, book, asks)
+            if not day or second >= 15:
+                tape.add(day + second, "A", "B", 100 + cents, 1, book, asks, venue=1)
+    tape.add(29.5, "T", "A", 100, 60, [(100, 429), (99, 300)])
+    return tape
+
+
+def test_no_window_reaches_over_the_night_or_starts_from_a_quote_before_it() -> None:
+    events = two_days().events(2)
+    sample = estimate_outflow(events, horizon="5s")
+    first, second = [5, 10, 15, 20, 25], [20, 25]  # the late venue has no quote before 15 s; at 15 it has one
+    night = 20 * 3600
+    assert (sample.start // SECOND).tolist() == [*first, night + 15, *(night + s for s in second)]
+    assert not sample.passed.any()
+    evening = events.ts < 10 * 3600 * SECOND
+    for day in (evening, ~evening):  # each day by itself says the same
+        alone = estimate_outflow(events.take(day), horizon="5s")
+        here = sample.take(np.isin(sample.start, alone.start))
+        assert len(alone) == len(here) > 2
+        assert np.array_equal(here.outflow, alone.outflow)
+        assert np.array_equal(here.queue, alone.queue)
+
+
+def test_queues_are_those_of_the_session() -> None:
+    events = two_days().events(2)
+    night = round(20 * HOUR) * SECOND
+    assert queues_at(events, 30 * SECOND).tolist() == [430, 430]
+    assert np.isnan(queues_at(events, 10 * 3600 * SECOND)).all()
+    assert queues_at(events, night + 3 * SECOND)[0] == 403
+    assert np.isnan(queues_at(events, night + 3 * SECOND)[1])
+
+
+def test_a_cleared_book_has_no_queue() -> None:
+    tape = quoted()
+    tape.add(21.0, "R", "N", 100, 0, BID)
+    assert np.isnan(queues_at(tape.events(), 21 * SECOND)).all()
+
+
+def test_a_sale_is_not_looked_back_on_from_the_next_session() -> None:
+    events = two_days().events(2)
+    assert np.isnan(vw.adverse_selection(events, delay="1s")).all()
+    assert vw.adverse_selection(events, delay="500ms")[0] == 0.0
+
+
+def test_the_mid_of_a_session_has_no_quote_of_the_one_before_it() -> None:
+    tape = Tape()
+    tape.add(0.0, "A", "B", 100, 400, [(102, 400)], venue=0)
+    tape.add(20 * HOUR, "A", "B", 100, 400, BID, venue=1)
+    tape.add(20 * HOUR + 1, "T", "A", 100, 10, BID, venue=1)
+    tape.add(20 * HOUR + 1.5, "C", "B", 100, 10, [(99, 100)], venue=1)
+    tape.add(20 * HOUR + 9, "C", "B", 100, 10, [(99, 100)], venue=1)
+    assert vw.adverse_selection(tape.events(2))[1] == pytest.approx(0.005)

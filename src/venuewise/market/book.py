@@ -21,12 +21,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from venuewise._jit import kernel
 from venuewise.data.events import ACTION_CLEAR, PRICE_SCALE, UNDEFINED_PRICE, Events, Int16, Int64, UInt8
 from venuewise.data.sessions import begins_session
 from venuewise.errors import ConfigError
 
+Float64 = npt.NDArray[np.float64]
 Side = Literal["buy", "sell"]
 """Side of an order: a buy takes asks, a sell takes bids."""
 
@@ -55,6 +57,15 @@ def mid_price(bid: int, ask: int) -> float:
     if bid == UNDEFINED_PRICE or ask == UNDEFINED_PRICE:
         return np.nan
     return 0.5 * (float(bid) + float(ask))
+
+
+@kernel
+def mid_prices(bid: Int64, ask: Int64) -> Float64:
+    """Return the mid of each pair of best prices."""
+    mid = np.empty(len(bid))
+    for row in range(len(bid)):
+        mid[row] = mid_price(bid[row], ask[row])
+    return mid
 
 
 @kernel

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from venuewise.data.durations import parse_duration
-from venuewise.data.events import UNDEFINED_PRICE, Events
+from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events
+from venuewise.data.sessions import begins_session, session_starts
 from venuewise.errors import ConfigError
 from venuewise.outflow.kernels import AWAY, INVALID, THROUGH, measure_windows
 from venuewise.placement.problem import Side
@@ -138,7 +139,7 @@ def estimate_outflow(
     Returns
     -------
     OutflowSample
-        Windows in which every venue had a quote at the start.
+        Windows in which every venue had a quote at the start, each within one session (`venuewise.data.sessions`).
 
     Raises
     ------
@@ -161,27 +162,38 @@ def estimate_outflow(
     span = parse_duration(horizon, "horizon")
     step = span if every is None else parse_duration(every, "every")
     venues = len(events.publishers)
-    first, last = (int(events.ts[0]) + step, int(events.ts[-1]) - span) if len(events) else (0, -1)
-    windows = len(range(first, last + 1, step))
+    # Windows start and end in one session, and see the rows of that session alone.
+    firsts = session_starts(events.ts)
+    ends = np.append(firsts[1:], len(events))
+    times = [
+        range(int(events.ts[first]) + step, int(events.ts[last]) - span + 1, step)
+        for first, last in zip(firsts, ends - 1, strict=True)
+    ]
+    windows = sum(map(len, times))
     if windows > MOST_WINDOWS:
         name, found = ("horizon", horizon) if every is None else ("every", every)
         raise ConfigError(
             f"{name}: found {found!r}, which makes {windows:,} windows; expected at most {MOST_WINDOWS:,}"
         )
-    starts = first + step * np.arange(windows, dtype=np.int64)
+    grids = [some.start + step * np.arange(len(some), dtype=np.int64) for some in times]
+    starts = np.concatenate([np.empty(0, np.int64), *grids])
+    upto = np.cumsum([grid.size for grid in grids])
     shape = (venues, starts.size)
     queue, executed, cancelled, behind = (np.zeros(shape) for _ in range(4))
     price = np.full(shape, UNDEFINED_PRICE)
     end = np.full(shape, INVALID, np.uint8)
     own_px, own_sz, other_px = own_side(events, side)
     for k in range(venues):
-        rows = np.flatnonzero(events.venue == k)
-        measure_windows(
-            starts, span, side == "sell", passing == "quote",
-            events.ts[rows], events.ts_event[rows], events.action[rows], events.side[rows],
-            events.price[rows], events.size[rows], own_px[rows], own_sz[rows], other_px[rows, 0],
-            queue[k], price[k], executed[k], cancelled[k], behind[k], end[k],
-        )  # fmt: skip
+        of_venue = np.flatnonzero(events.venue == k)
+        for first, last, grid, stop in zip(firsts, ends, grids, upto, strict=True):
+            rows = of_venue[np.searchsorted(of_venue, first) : np.searchsorted(of_venue, last)]
+            some = slice(stop - grid.size, stop)
+            measure_windows(
+                grid, span, side == "sell", passing == "quote",
+                events.ts[rows], events.ts_event[rows], events.action[rows], events.side[rows],
+                events.price[rows], events.size[rows], own_px[rows], own_sz[rows], other_px[rows, 0],
+                queue[k, some], price[k, some], executed[k, some], cancelled[k, some], behind[k, some], end[k, some],
+            )  # fmt: skip
     sample = OutflowSample(
         publishers=events.publishers,
         horizon=span,
@@ -206,7 +218,7 @@ def queues_at(events: Events, at: int, *, side: Side = "buy", symbol: str | None
     events : Events
         Market data of one symbol, or with `symbol` given.
     at : int
-        Nanoseconds UTC; rows up to and including it count.
+        Nanoseconds UTC; rows up to and including it count, if they are of its session.
     side : {"buy", "sell"}
         Best bids for a buy, best asks for a sell.
     symbol : str, optional
@@ -218,12 +230,15 @@ def queues_at(events: Events, at: int, *, side: Side = "buy", symbol: str | None
         NaN where a venue has no quote.
     """
     events = one_symbol(events, symbol)
-    own_px, own_sz, _ = own_side(events, side)
+    _, own_sz, _ = own_side(events, side)
     queues = np.full(len(events.publishers), np.nan)
     past = int(np.searchsorted(events.ts, at, side="right"))
+    if past == 0 or begins_session(int(events.ts[past - 1]), at):
+        return queues
+    first = int(session_starts(events.ts[:past])[-1])
     for k in range(queues.size):
-        rows = np.flatnonzero(events.venue[:past] == k)
-        if rows.size and own_px[rows[-1], 0] != UNDEFINED_PRICE and own_sz[rows[-1], 0] > 0:
+        rows = first + np.flatnonzero(events.venue[first:past] == k)
+        if rows.size and events.action[rows[-1]] != ACTION_CLEAR and own_sz[rows[-1], 0] > 0:
             queues[k] = own_sz[rows[-1], 0]
     return queues
 

@@ -10,28 +10,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from venuewise._jit import kernel
 from venuewise.data.durations import parse_duration
-from venuewise.data.events import ACTION_TRADE, PRICE_SCALE, SIDE_ASK, SIDE_BID, UNDEFINED_PRICE, Events
+from venuewise.data.events import ACTION_TRADE, PRICE_SCALE, SIDE_ASK, SIDE_BID, Events
+from venuewise.data.sessions import session_starts
+from venuewise.market.book import best_prices, mid_prices
 from venuewise.outflow.estimate import one_symbol
 from venuewise.placement.problem import Side
 
 Float64 = npt.NDArray[np.float64]
-Int16 = npt.NDArray[np.int16]
-Int64 = npt.NDArray[np.int64]
-
-
-@kernel
-def consolidated_mid(venue: Int16, venues: int, best_bid: Int64, best_ask: Int64, mid: Float64) -> None:
-    """Write the mid of the best bid and the best ask of all venues after each row, NaN while a side is empty."""
-    bids = np.full(venues, -1, np.int64)
-    asks = np.full(venues, UNDEFINED_PRICE, np.int64)
-    for row in range(venue.size):
-        k = venue[row]
-        bids[k] = best_bid[row] if best_bid[row] != UNDEFINED_PRICE else -1
-        asks[k] = best_ask[row]
-        bid, ask = bids.max(), asks.min()
-        mid[row] = 0.5 * (bid + ask) if bid >= 0 and ask != UNDEFINED_PRICE else np.nan
 
 
 def adverse_selection(
@@ -54,7 +40,7 @@ def adverse_selection(
     -------
     ndarray, shape (K,)
         Dollars per share by venue, size-weighted; negative where the market moved in our favour, NaN where a
-        venue has no trade of that kind with a mid before it and `delay` after it.
+        venue has no trade of that kind with a mid before it and `delay` after it, in one session.
 
     Raises
     ------
@@ -70,13 +56,15 @@ def adverse_selection(
     """
     events = one_symbol(events, symbol)
     wait = parse_duration(delay, "delay")
-    mid = np.empty(len(events))
     venues = len(events.publishers)
-    consolidated_mid(events.venue, venues, events.bid_px[:, 0].copy(), events.ask_px[:, 0].copy(), mid)
+    mid = mid_prices(*best_prices(events))
     aggressor = SIDE_ASK if side == "buy" else SIDE_BID
     filled = np.flatnonzero((events.action == ACTION_TRADE) & (events.side == aggressor))
+    # A trade whose session ends before the delay does is not looked back on.
+    edges = np.append(session_starts(events.ts)[1:], len(events))
     if len(events):
-        filled = filled[events.ts[filled] + wait <= events.ts[-1]]
+        last = edges[np.searchsorted(edges, filled, side="right")] - 1
+        filled = filled[events.ts[filled] + wait <= events.ts[last]]
     later = np.searchsorted(events.ts, events.ts[filled] + wait, side="right") - 1
     lost = (mid[filled] - mid[later]) / PRICE_SCALE * (1.0 if side == "buy" else -1.0)
     known = np.isfinite(lost)

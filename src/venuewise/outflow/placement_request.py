@@ -19,6 +19,7 @@ from scipy import stats
 from venuewise.data.events import PRICE_SCALE, UNDEFINED_PRICE, Events
 from venuewise.data.reader import read
 from venuewise.errors import ConfigError
+from venuewise.market.book import best_prices
 from venuewise.market.venues import load_venues
 from venuewise.outflow.estimate import OutflowSample, Passing, estimate_outflow, one_symbol, queues_at
 from venuewise.outflow.markout import adverse_selection
@@ -297,19 +298,12 @@ def _adverse(
 
 def _half_spread(events: Events) -> float:
     """Half the distance from the best bid to the best ask of all venues at the last row, in dollars."""
-    bids, asks = [], []
-    for k in range(len(events.publishers)):
-        rows = np.flatnonzero(events.venue == k)
-        if rows.size:
-            bids.append(int(events.bid_px[rows[-1], 0]))
-            asks.append(int(events.ask_px[rows[-1], 0]))
-    bids = [px for px in bids if px != UNDEFINED_PRICE]
-    asks = [px for px in asks if px != UNDEFINED_PRICE]
-    if not bids or not asks:
+    bid, ask = (int(best[-1]) for best in best_prices(events))
+    if UNDEFINED_PRICE in (bid, ask):
         raise ConfigError(
             "request: $.half_spread: found none, and data that end with one side of the book empty; expected a number"
         )
-    return max(min(asks) - max(bids), 0) / 2.0 / PRICE_SCALE
+    return max(ask - bid, 0) / 2.0 / PRICE_SCALE
 
 
 def _caps(request: PlacementRequest, venues: tuple[VenueRequest, ...]) -> list[float] | None:

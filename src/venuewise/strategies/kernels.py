@@ -179,15 +179,17 @@ def worth_taking(
 ) -> bool:
     """Tell whether the static model might send anything, at a fraction of the cost of solving it.
 
-    It sends nothing where no share costs less than what leaving it open does (`open_share`, dollars), unless
-    every share has to go somewhere.
+    It sends nothing where every share costs more than leaving it open does (`open_share`, dollars), unless every share
+    has to go somewhere.
     """
     if every_share > 0.0:
         return True
+    mid = reference / PRICE_SCALE
     for venue in range(price.shape[0]):
         for level in range(price.shape[1]):
             if size[venue, level] > 0:
-                if sign * (price[venue, level] - reference) / PRICE_SCALE + fee[venue] <= open_share:
+                # To the last bit what the model computes: a tie must end here as it ends there.
+                if sign * (price[venue, level] / PRICE_SCALE - mid) + fee[venue] <= open_share:
                     return True
                 break
     return False

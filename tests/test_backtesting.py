@@ -143,6 +143,15 @@ def test_too_few_orders_that_do_not_overlap_get_no_interval_and_are_told_why(day
     )
 
 
+def test_one_stub_quote_refuses_no_backtest() -> None:
+    seconds = range(40)
+    ask = [[(1001 + s % 2, 500), *([(19_999_999, 100)] if s == 7 else [])] for s in seconds]
+    events = events_of([s * 10**9 for s in seconds], [0] * 40, ask, [[(999, 10)]] * 40)
+    found: Any = vw.backtest(events, order_size=20_000, start="every:2s", horizon="4s").to_dict()
+    assert found["optimized"]["shares_open"] > 0
+    assert found["optimized"]["open_shares_valued_at"] < 11
+
+
 def test_a_tie_is_no_order_won() -> None:
     seconds = range(20)
     events = events_of([s * 10**9 for s in seconds], [0] * 20, [[(1001, 500)]] * 20, [[(999, 10)]] * 20)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.markets import HOUR, START, TICK, events_of, random_events
 from tests.simulation.reference import Reference
 from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, Events
-from venuewise.errors import AccountingError, ConfigError
+from venuewise.errors import AccountingError, ConfigError, NoQuotesError
 from venuewise.market.book import Quotes
 from venuewise.simulation.engine import Outcome, make_task, reconcile, run
 from venuewise.simulation.kernels import uniform
@@ -315,10 +315,105 @@ def test_an_order_without_any_quote_is_refused() -> None:
         work(events, BestAsk())
 
 
-def test_an_order_too_large_for_exact_money_is_refused() -> None:
-    events = events_of([0], [0], [[(20_000, 5)]], [[(999, 5)]])
+STUB = 20_000_000
+"""Ticks: 200,000 dollars, far from any market."""
+
+
+@pytest.mark.parametrize("quantity", [0, 10**9 + 1, 10**15])
+def test_an_order_of_no_shares_or_of_too_many_is_refused(quantity: int) -> None:
+    events = events_of([0], [0], [[(1001, 5)]], [[(999, 5)]])
+    with pytest.raises(ConfigError, match=f"order size: found {quantity} shares; expected 1 to 1000000000"):
+        work(events, BestAsk(), quantity=quantity)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("quantity", [100, 20_000, 10**9])
+def test_a_stub_quote_that_nobody_reaches_neither_refuses_an_order_nor_values_it(
+    quantity: int, own: bool
+) -> None:
+    ask = [[(1001, 80), (STUB, 100)], [(1001, 81), (STUB, 100)], [(1002, 30)]]
+    events = events_of([0, 1, 2], [0] * 3, ask, [[(999, 10)]] * 3)
+    strategy = Called(BestAsk()) if own else BestAsk()
+    outcome = work(events, strategy, quantity=quantity)
+    filled = min(quantity, 80 + 81 + 30)
+    assert outcome.filled == filled
+    assert outcome.notional == (1001 * min(filled, 161) + 1002 * max(filled - 161, 0)) * TICK
+    if (
+        quantity == 20_000
+    ):  # at arrival the stub is the price of so many shares, and it is what they are valued at
+        assert outcome.open_price == STUB * TICK + FEES[0]
+
+
+def test_a_stub_quote_beyond_what_an_order_needs_does_not_value_it() -> None:
+    # Displayed at arrival: enough. At the end: too little, and no stub.
+    ask = [[(1001, 80), (1003, 40), (STUB, 100)], [(1002, 30), (1004, 30)]]
+    events = events_of([0, 1], [0] * 2, ask, [[(999, 10)]] * 2)
+    outcome = work(events, Static(lambda_under=0.0, theta_queue=0.0), quantity=120)
+    assert (outcome.filled, outcome.open) == (60, 60)
+    assert outcome.open_price == 1004 * TICK + FEES[0]
+    sooner = events_of([0, 1], [0] * 2, [ask[0], [(1002, 30)]], [[(999, 10)]] * 2)
+    outcome = work(sooner, Static(lambda_under=0.0, theta_queue=0.0), quantity=120)
+    assert outcome.open_price == 1003 * TICK + FEES[0]
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(("shown", "price"), [(25_000, STUB), (10**9, 1000)])
+def test_money_that_int64_cannot_hold_is_refused_in_one_line(own: bool, shown: int, price: int) -> None:
+    events = events_of([0], [0], [[(1000, 5), (price, shown)]], [[(999, 5)]])
+    strategy = Called(BestAsk()) if own else BestAsk()
+    for quantity, most in ((shown // 2, 4.61e9), (shown, 0.0)):
+        if quantity * price * 0.01 < most:
+            outcome = work(events, strategy, quantity=quantity)
+            assert outcome.notional == (1000 * 5 + price * (quantity - 5)) * TICK
+            assert outcome.cash == outcome.notional + outcome.fees
+            continue
+        with pytest.raises(
+            ConfigError, match=r"order size: found .* at most 4.61e\+09 dollars.*exact"
+        ) as error:
+            work(events, strategy, quantity=quantity)
+        assert "\n" not in str(error.value)
+
+
+def test_prices_that_frictions_move_beyond_what_int64_holds_are_refused() -> None:
+    huge = 5 * 10**18 // TICK  # moved by its own size it would wrap around to a negative price
+    events = events_of([0], [0], [[(huge, 5)]], [[(999, 5)]])
     with pytest.raises(ConfigError, match="money stays exact"):
-        work(events, BestAsk(), quantity=10**9)
+        work(
+            events,
+            BestAsk(),
+            quantity=1,
+            frictions=Frictions(slippage_bps=1e4, adverse_probability=1.0, adverse_move_bps=1e4),
+        )
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 10**6),
+    side=st.sampled_from(["buy", "sell"]),
+    priority=st.sampled_from([1.0, 0.5]),
+    probability=st.sampled_from([0.0, 0.5]),
+)
+def test_nobody_with_shares_open_paid_more_at_the_end_than_what_they_are_valued_at(
+    seed: int, side: str, priority: float, probability: float
+) -> None:
+    frictions = Frictions(queue_priority=priority, slippage_bps=3.0, adverse_probability=probability)
+    sign = 1 if side == "buy" else -1
+    values = set()
+    for strategy in STRATEGIES:
+        try:
+            outcome = work(random_events(seed), strategy, 300, side, 2, frictions, seed=seed)
+        except NoQuotesError:
+            return
+        if not outcome.open:
+            assert outcome.open_price == 0
+            continue
+        values.add(outcome.open_price)
+        fee = outcome.fills[:, FILL_FEES] // outcome.fills[:, FILL_SHARES]
+        paid = (outcome.fills[:, FILL_PRICE] + sign * fee)[
+            outcome.fills[:, FILL_SHARES].cumsum() > outcome.filled - outcome.swept
+        ]
+        assert all(sign * price <= sign * outcome.open_price for price in paid.tolist())
+    assert len(values) <= 1
 
 
 class Wild:
@@ -430,7 +525,7 @@ def test_leaving_shares_open_never_looks_cheaper_than_filling_them(
     assert lazy.cost_bps > eager.cost_bps
 
 
-def test_shares_left_open_are_valued_at_the_worst_price_shown_and_the_dearest_fee() -> None:
+def test_shares_left_open_are_valued_at_the_worst_price_at_the_end_fee_included() -> None:
     events = events_of([0, 1], [0, 1], [[(1001, 60), (1010, 40)], [(1004, 5)]], [[(999, 9)]] * 2)
     outcome = work(events, BestAsk(), quantity=1000)
     assert (outcome.filled, outcome.open) == (105, 895)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.markets import TICK
 from venuewise.errors import ConfigError
-from venuewise.market.book import Quotes
+from venuewise.market.book import Quotes, reference_price
 from venuewise.strategies import (
     BestAsk,
     ChildOrder,
@@ -24,6 +24,7 @@ from venuewise.strategies import (
     VwapSchedule,
     baselines,
 )
+from venuewise.strategies.kernels import room_for, worth_taking
 
 
 def quotes_of(
@@ -203,3 +204,45 @@ def test_static_that_must_place_every_share_is_sent_only_as_far_as_it_can_fill()
 def test_settings_that_make_no_sense_are_refused(make, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def worth(quotes: Quotes, strategy: Static) -> bool:
+    """Return what the engine asks before it solves the model."""
+    sign, take, far = (1, quotes.ask, quotes.bid) if quotes.side == "buy" else (-1, quotes.bid, quotes.ask)
+    room = room_for(quotes.fee, quotes.rebate, quotes.price.shape[1])
+    reference = reference_price(take, far, quotes.one_sided)
+    open_share = strategy.lambda_under + strategy.theta_queue
+    return worth_taking(
+        open_share, strategy.parameters[3], quotes.price, quotes.size, room.fee, reference, sign
+    )
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_a_share_that_costs_what_leaving_it_open_does_is_taken(side: str) -> None:
+    # Bid 1, ask 2, mid 1.5: nothing is rounded.
+    shown = quotes_of([[200 if side == "buy" else 100]], [[30]], side=side)
+    quotes = replace(shown, bid=100 * TICK, ask=200 * TICK)
+    tie, below = (Static(lambda_under=value, theta_queue=0.0) for value in (0.5, np.nextafter(0.5, 0)))
+    assert worth(quotes, tie)
+    assert sum(child.shares for child in tie.decide(quotes, order(30), 0)) == 30
+    assert not worth(quotes, below)
+    assert below.decide(quotes, order(30), 0) == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    bid=st.integers(100, 40_000),
+    asks=st.lists(st.integers(0, 3), min_size=1, max_size=4),
+    fee=st.integers(0, 30),
+    side=st.sampled_from(["buy", "sell"]),
+    off=st.sampled_from([0, 0, 0, 1]),
+)
+def test_what_is_asked_before_the_model_is_solved_is_what_the_model_answers(
+    bid: int, asks: list[int], fee: int, side: str, off: int
+) -> None:
+    # Prices are whole cents, fee and penalty tenths of a cent: nearly all are ties but for the rounding of floats.
+    venues, sign = len(asks), 1 if side == "buy" else -1
+    shown = quotes_of([[bid + sign * ask] for ask in asks], [[10]] * venues, [fee * 10**6] * venues, side)
+    quotes = replace(shown, bid=bid * TICK) if side == "buy" else replace(shown, ask=bid * TICK)
+    strategy = Static(lambda_under=(5 * min(asks) + fee + off) / 1000, theta_queue=0.0)
+    assert worth(quotes, strategy) == (strategy.decide(quotes, order(5), 0) != [])

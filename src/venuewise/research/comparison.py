@@ -144,7 +144,8 @@ def compare(
     with ThreadPoolExecutor(workers) as pool:
         work = _Work(market, conditions, settings, pool, progress)
         train_tasks, tasks = (work.tasks(orders) for orders in planned)
-        work.runs = len(candidates) * len(train_tasks) + quoted * len(tasks) * (1 + len(others))
+        distinct = len({point.open_share for point in candidates})
+        work.runs = distinct * len(train_tasks) + quoted * len(tasks) * (1 + len(others))
         tuned = work.tune(candidates, train_tasks)
         best = _router(settings, tuned.best)
         compared: list[Contender] = [
@@ -231,7 +232,10 @@ class _Work:
         return tasks
 
     def tune(self, candidates: list[Parameters], tasks: list[Task]) -> Tuned:
-        """Score every candidate: shares left open, then money, both exact and summed over the orders."""
+        """Score every candidate: shares left open, then money, both exact and summed over the orders.
+
+        Candidates that decide alike are run once: those with the same price of a share left open.
+        """
         sign = sign_of(self.settings.side)
 
         def score(parameters: Parameters) -> tuple[int, int]:
@@ -239,11 +243,12 @@ class _Work:
             outcomes = [self._one(task, router, self.conditions, record=False) for task in tasks]
             return sum(o.open for o in outcomes), sign * sum(o.cash for o in outcomes)
 
-        scores: dict[Parameters, tuple[int, int]] = {}
-        for parameters, result in zip(candidates, self.pool.map(score, candidates), strict=True):
-            scores[parameters] = result
+        distinct = {point.open_share: point for point in candidates}
+        scores: dict[float, tuple[int, int]] = {}
+        for open_share, result in zip(distinct, self.pool.map(score, distinct.values()), strict=True):
+            scores[open_share] = result
             self._tell(len(tasks))
-        return choose(scores)
+        return choose({point: scores[point.open_share] for point in candidates})
 
     def outcomes(
         self,

@@ -23,6 +23,11 @@ class Parameters:
     lambda_under: float
     theta_queue: float
 
+    @property
+    def open_share(self) -> float:
+        """What leaving a share open costs, to the last bit: all that marketable child orders depend on."""
+        return self.lambda_under + self.theta_queue
+
     def to_dict(self) -> dict[str, float]:
         """Return the three by their names."""
         return {name: getattr(self, name) for name in NAMES}
@@ -96,11 +101,14 @@ class Tuned:
         Every point of the grid with the best score, `best` included.
     tried : int
         Points of the grid.
+    scored : int
+        Points that can decide differently, each of which was run once.
     """
 
     best: Parameters
     tied: tuple[Parameters, ...]
     tried: int
+    scored: int
 
     RULE: ClassVar[str] = "smallest lambda_under, then lambda_over, then theta_queue"
     WHY: ClassVar[str] = (
@@ -113,6 +121,7 @@ class Tuned:
         return {
             "tied": len(self.tied),
             "tried": self.tried,
+            "scored": self.scored,
             "identified": len(self.tied) == 1,
             "rule": self.RULE,
             "why": self.WHY,
@@ -122,7 +131,8 @@ class Tuned:
 
 def choose(scores: dict[Parameters, tuple[int, int]]) -> Tuned:
     """Choose the parameters with the lowest score (shares left open, then money), ties by the stated rule."""
+    scored = len({parameters.open_share for parameters in scores})
     lowest = min(scores.values())
     tied = tuple(parameters for parameters, score in scores.items() if score == lowest)
     best = min(tied, key=lambda p: (p.lambda_under, p.lambda_over, p.theta_queue))
-    return Tuned(best, tied, len(scores))
+    return Tuned(best, tied, len(scores), scored)

@@ -19,8 +19,8 @@ import numpy as np
 
 from venuewise.data.events import PRICE_SCALE, Int64
 from venuewise.errors import AccountingError, ConfigError, NoQuotesError
-from venuewise.market.book import Quotes, Side
-from venuewise.simulation.kernels import find_arrival, last_rows, look, simulate, submit, sweep
+from venuewise.market.book import Quotes, Side, view_quotes
+from venuewise.simulation.kernels import find_arrival, last_rows, look, simulate, submit, sweep, worse
 from venuewise.simulation.state import (
     CHILD_ORDERS,
     DECISIONS,
@@ -35,9 +35,11 @@ from venuewise.simulation.state import (
     FILLED,
     FILLS,
     IN_FLIGHT,
+    MOST_MONEY,
     NOTIONAL,
     OPEN,
     SWEPT,
+    TOO_MUCH,
     Conditions,
     Market,
     State,
@@ -47,8 +49,8 @@ from venuewise.simulation.state import (
 from venuewise.strategies import BuiltIn, ParentOrder, Strategy
 from venuewise.strategies.kernels import room_for
 
-MOST_MONEY = 2**62
-"""Largest sum of money in 1e-9 dollars that an order may come to: int64 must hold it with room to spare."""
+MOST_SHARES = 10**9
+"""Shares of a parent order at most: products with times and sizes then are int64."""
 MOST_IN_FLIGHT = 65_536
 
 
@@ -69,8 +71,6 @@ class Task:
         Last row of each venue before `first`, of its session.
     arrival_price : float
         Mid at arrival in 1e-9 dollars; the best price to take in data that never show the other side.
-    worst_price : int
-        Worst price to take that any venue showed, on any level, while the order was worked; 1e-9 dollars.
     printed_before : int
         Shares of `Market.printed` that were printed before the start.
     """
@@ -83,7 +83,6 @@ class Task:
     last: int
     row_of: Int64
     arrival_price: float
-    worst_price: int
     printed_before: int
 
 
@@ -100,8 +99,10 @@ class Outcome:
         Sum of price times shares, sum of taker fees.
     arrival_price : float
     open_price : int
-        What a share left open is valued at: the task's worst price, moved by every friction, plus the dearest fee
-        (1e-9 dollars). It is the same for all strategies, so none gains by filling less.
+        What a share left open is valued at (1e-9 dollars; 0 where none is open): the worst price at which the whole
+        order could have been bought at arrival, or any share at the end, fee and unlucky moves included. It is the
+        same for all strategies, and none paid more for a share at the end: whoever has shares open then has
+        bought all that was shown.
     child_orders, decisions : int
     fills : ndarray of int64, shape (n, 7)
         Blotter (columns in `venuewise.simulation.state`); empty where it was not asked for.
@@ -156,12 +157,14 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
     Raises
     ------
     ConfigError
-        If the order is too large for exact money.
+        If the order has no shares, or too many.
     NoQuotesError
         If there is nothing to trade with between start and end.
     """
-    if quantity < 1:
-        raise ConfigError(f"order size: found {quantity}; expected at least 1 share")
+    if not 1 <= quantity <= MOST_SHARES:
+        raise ConfigError(
+            f"order size: found {quantity} shares; expected 1 to {MOST_SHARES}, so that money stays exact"
+        )
     first = int(np.searchsorted(market.ts, start, side="left"))
     last = int(np.searchsorted(market.ts, end, side="right"))
     printed_before = int(market.printed[first - 1]) if first else 0
@@ -173,16 +176,7 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
             "no venue shows a usable quote between the order's start and end "
             f"({np.datetime64(start, 'ns')} to {np.datetime64(end, 'ns')})"
         )
-    rows = np.concatenate([row_of[row_of >= 0], np.arange(first, last)])
-    shown = market.take_px[rows][market.take_sz[rows] > 0]
-    dearest = int(shown.max())
-    if quantity * dearest > MOST_MONEY // 2:
-        raise ConfigError(
-            f"order size: found {quantity} shares at up to {dearest / PRICE_SCALE:g} dollars; expected at most "
-            f"{MOST_MONEY / 2 / PRICE_SCALE:.3g} dollars in all, so that money stays exact"
-        )
-    worst = dearest if side == "buy" else int(shown.min())
-    return Task(side, quantity, start, end, first, last, row_of, arrival_price, worst, printed_before)
+    return Task(side, quantity, start, end, first, last, row_of, arrival_price, printed_before)
 
 
 def run(
@@ -199,6 +193,8 @@ def run(
 
     Raises
     ------
+    ConfigError
+        If the order comes to more money than can be counted exactly.
     AccountingError
         If shares or money do not reconcile.
     """
@@ -207,6 +203,11 @@ def run(
         fills = int(_work(market, task, strategy, conditions, depth, 0).totals[FILLS])
     state = _work(market, task, strategy, conditions, depth, fills)
     totals = [int(value) for value in state.totals]
+    if totals[TOO_MUCH]:
+        raise ConfigError(
+            f"order size: found {task.quantity} shares that come to more money than is counted; expected at most "
+            f"{MOST_MONEY / PRICE_SCALE:.3g} dollars in all, so that money stays exact"
+        )
     outcome = Outcome(
         strategy=strategy.name,
         side=task.side,
@@ -217,7 +218,7 @@ def run(
         notional=totals[NOTIONAL],
         fees=totals[FEES],
         arrival_price=task.arrival_price,
-        open_price=_open_price(market, task, conditions),
+        open_price=_open_price(market, task, conditions) if totals[OPEN] else 0,
         child_orders=totals[CHILD_ORDERS],
         decisions=totals[DECISIONS],
         fills=state.fills if record else np.empty((0, FILL_COLUMNS), np.int64),
@@ -261,11 +262,38 @@ def reconcile(
 
 
 def _open_price(market: Market, task: Task, conditions: Conditions) -> int:
-    move = conditions.slippage
-    if conditions.adverse_probability > 0:
-        move += conditions.adverse_move
-    worst = task.worst_price + market.sign * round(task.worst_price * move)
-    return worst + market.sign * int(market.fee.max())
+    """Return what a share left open is valued at: see `Outcome.open_price`."""
+    arrived, ended = task.row_of.copy(), nothing_yet(len(market.fee))
+    arrived[market.venue[task.first]] = task.first
+    last_rows(market.venue, market.clears, task.last, ended)
+    moments = ((arrived, int(market.ts[task.first]), task.quantity), (ended, task.end, None))
+    # Queue priority may leave not a share of what is displayed; its price still is known.
+    for priority in (conditions.queue_priority, 1.0):
+        paid = [price for moment in moments for price in _prices(market, conditions, priority, *moment)]
+        if paid:
+            break
+    return max(paid) if market.sign > 0 else min(paid)
+
+
+def _prices(
+    market: Market, conditions: Conditions, queue_priority: float, row_of: Int64, now: int, wanted: int | None
+) -> list[int]:
+    """Return what a share costs, fee and unlucky move included, on the levels that `wanted` shares (None: all) reach."""
+    venues, levels = len(market.fee), market.take_px.shape[1]
+    price, size = np.empty((venues, levels), np.int64), np.empty((venues, levels), np.int64)
+    view_quotes(
+        market.take_px, market.take_sz, market.far_px, market.ts, row_of,
+        np.zeros((venues, levels), np.int64), np.zeros(venues, np.int64),
+        queue_priority, now, market.max_age, market.sign, price, size,
+    )  # fmt: skip
+    move = conditions.slippage + (conditions.adverse_move if conditions.adverse_probability > 0 else 0.0)
+    paid = []
+    for venue, level in sorted(np.argwhere(size > 0).tolist(), key=lambda at: market.sign * int(price[*at])):
+        if wanted is not None and wanted <= 0:
+            break
+        paid.append(worse(int(price[venue, level]), move, market.sign) + market.sign * int(market.fee[venue]))
+        wanted = None if wanted is None else wanted - int(size[venue, level])
+    return paid
 
 
 def _work(

@@ -39,9 +39,11 @@ from venuewise.simulation.state import (
     FLIGHT_TAIL,
     FLIGHT_VENUE,
     IN_FLIGHT,
+    MOST_MONEY,
     NOTIONAL,
     OPEN,
     SWEPT,
+    TOO_MUCH,
     Conditions,
     Market,
     State,
@@ -197,6 +199,8 @@ def cancel_flights(state: State) -> None:
 @kernel
 def worse(price: int, share: float, sign: int) -> int:
     """Return a price moved against the order by a share of itself, to the nearest 1e-9 dollars."""
+    if price * (1.0 + share) >= MOST_MONEY:
+        return MOST_MONEY  # `record_fill` refuses it
     return int(price + sign * int(np.rint(price * share)))
 
 
@@ -204,8 +208,17 @@ def worse(price: int, share: float, sign: int) -> int:
 def record_fill(
     market: Market, state: State, ts: int, row: int, venue: int, level: int, price: int, shares: int
 ) -> None:
-    """Book one fill: shares, money, fees, and the line in the blotter while there is room."""
+    """Book one fill: shares, money, fees, and the line in the blotter while there is room.
+
+    A fill that makes more money than can be counted is not booked but marked (`TOO_MUCH`).
+    """
     totals = state.totals
+    if (
+        abs(totals[NOTIONAL] + float(price) * shares) >= MOST_MONEY
+        or abs(totals[FEES] + float(market.fee[venue]) * shares) >= MOST_MONEY
+    ):
+        totals[TOO_MUCH] = 1
+        return
     totals[FILLED] += shares
     totals[NOTIONAL] += price * shares
     totals[FEES] += market.fee[venue] * shares

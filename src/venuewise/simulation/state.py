@@ -17,6 +17,8 @@ from venuewise.market.book import NO_AGE_LIMIT, NO_ROW, shown, sign_of
 NS_PER_MS: Final = 1_000_000
 LATENCY_MS: Final = 0.5
 """From a decision to the venue where nobody says otherwise; docs/backtest.md says where the figure is from."""
+MOST_MONEY: Final = 2**62
+"""Largest sum of money in 1e-9 dollars that an order may come to: int64 holds it with room to spare."""
 
 
 class Market(NamedTuple):
@@ -78,7 +80,9 @@ FLIGHT_HEAD: Final = 7
 FLIGHT_TAIL: Final = 8
 SWEPT: Final = 9
 DECISIONS: Final = 10
-TOTALS: Final = 11
+TOO_MUCH: Final = 11
+"""Not 0 once a fill was not booked because money would have exceeded `MOST_MONEY`."""
+TOTALS: Final = 12
 
 # Columns of `State.flight`.
 FLIGHT_ARRIVAL: Final = 0

@@ -7,6 +7,7 @@ A decision is two: the schedule says how many shares are due now, the router say
 
 from __future__ import annotations
 
+import sys
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -44,6 +45,8 @@ LONGEST_PART: Final = 60 * NS_PER_SECOND
 """Slices are no longer than this (ns), where none are asked for."""
 FEWEST_SLICES: Final = 10
 """Slices that an order's time is cut into at least, where none are asked for."""
+NEVER_OVER: Final = sys.float_info.max
+"""Dollars a share that no over-fill is worth: infinity, but for the product with no share at all."""
 
 
 class Room(NamedTuple):
@@ -179,15 +182,17 @@ def worth_taking(
 ) -> bool:
     """Tell whether the static model might send anything, at a fraction of the cost of solving it.
 
-    It sends nothing where no share costs less than what leaving it open does (`open_share`, dollars), unless
-    every share has to go somewhere.
+    It sends nothing where every share costs more than leaving it open does (`open_share`, dollars), unless every share
+    has to go somewhere.
     """
     if every_share > 0.0:
         return True
+    mid = reference / PRICE_SCALE
     for venue in range(price.shape[0]):
         for level in range(price.shape[1]):
             if size[venue, level] > 0:
-                if sign * (price[venue, level] - reference) / PRICE_SCALE + fee[venue] <= open_share:
+                # To the last bit what the model computes: a tie must end here as it ends there.
+                if sign * (price[venue, level] / PRICE_SCALE - mid) + fee[venue] <= open_share:
                     return True
                 break
     return False
@@ -208,7 +213,8 @@ def split_by_model(
     """Send the marketable part of the static model's optimum (see `venuewise.allocation.allocation`).
 
     `parameters` are lambda_over, lambda_under, theta_queue in dollars a share, and whether every share has to
-    go somewhere. Where not, resting is left out of the problem: a marketable order earns no rebate.
+    go somewhere. Where not, resting is left out of the problem: a marketable order earns no rebate. An order never
+    buys more than is wanted, so lambda_over is not read: over-filling is out of the question in a crossed market too.
     """
     every_share = parameters[3] > 0.0
     # Divided, not multiplied by 1e-9: the double that a user's own price has, so that ties end alike.
@@ -216,7 +222,7 @@ def split_by_model(
         for level in range(price.shape[1]):
             room.price[venue, level] = price[venue, level] / PRICE_SCALE if size[venue, level] > 0 else np.nan
     allocate_kernel(
-        wanted, room.price, size, room.fee, room.rebate, parameters[0], parameters[1], parameters[2],
+        wanted, room.price, size, room.fee, room.rebate, NEVER_OVER, parameters[1], parameters[2],
         reference / PRICE_SCALE, EXACT_FILL if every_share else GREEDY_FREE, float(sign),
         shares, room.ints, room.floats,
     )  # fmt: skip
@@ -225,17 +231,6 @@ def split_by_model(
         for level in range(size.shape[1]):
             displayed += size[venue, level]
         shares[venue] = min(shares[venue], displayed)
-    # In a crossed market the model buys more than is wanted, to sell it: an order does not.
-    while shares.sum() > wanted:
-        dearest, worst, above = -1, -np.inf, 0
-        for venue in range(price.shape[0]):
-            level = deepest_level(size, venue, shares[venue])
-            if level < 0:
-                continue
-            cost = sign * room.price[venue, level] + room.fee[venue]
-            if cost > worst:
-                dearest, worst, above = venue, cost, size[venue, :level].sum()
-        shares[dearest] -= min(shares[dearest] - above, shares.sum() - wanted)
     for venue in range(price.shape[0]):
         level = deepest_level(size, venue, shares[venue])
         if level >= 0:

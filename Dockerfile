@@ -34,9 +34,8 @@ USER 10001:10001
 WORKDIR /home/venuewise
 # CSV_FILE is what `produce` plays where no other file is named: five minutes of a synthetic market of four venues
 # and two symbols, generated here; its messages say that it is synthetic.
-COPY deploy/compile_kernels.py /usr/share/venuewise/
 RUN venuewise generate "$CSV_FILE" --venues 4 --symbols AAPL,MSFT --duration 5m --rate 100 \
-    && python /usr/share/venuewise/compile_kernels.py
+    && venuewise warm
 EXPOSE 9464
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['METRICS_PORT'] + '/healthz', timeout=2)"]

@@ -12,12 +12,12 @@ from types import FrameType
 
 import typer
 
-from venuewise.cli import backtests, decisions, live, market_data, orders, placements, routing
+from venuewise.cli import backtests, decisions, live, market_data, orders, placements, routing, warm
 from venuewise.cli.app import app
 from venuewise.errors import VenuewiseError
 
 __all__ = [
-    "app", "backtests", "decisions", "live", "main", "market_data", "orders", "placements", "routing",
+    "app", "backtests", "decisions", "live", "main", "market_data", "orders", "placements", "routing", "warm",
 ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from venuewise.allocation.optimum import (
     allocate_kernel,
 )
 from venuewise.allocation.pieces import scratch
-from venuewise.allocation.split import BUY, SELL, split_cost
+from venuewise.allocation.split import BUY, SELL, split_cost, taken_by_level
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -195,6 +195,67 @@ def test_optimum_equals_the_reference(
     found, wanted, gap = compare(*books, sign, program, *scratch(venues, levels))
     np.testing.assert_array_equal(found, wanted)
     assert not gap.any()
+
+
+@pytest.mark.parametrize("sign", [BUY, SELL])
+def test_optimum_where_the_penalties_pay_for_a_miss(sign: float) -> None:
+    """Under- and over-filling earn more together than they cost: the penalty is no longer convex."""
+    rng = np.random.default_rng(21)
+    books = random_books(rng, 10_000, 2, 2, 8, 5, sign)
+    books[5][:] = rng.integers(-40, 12, books[5].shape) / 128
+    found, wanted, gap = compare(*books, sign, False, *scratch(2, 2))
+    np.testing.assert_array_equal(found, wanted)
+    assert not gap.any()
+
+
+@pytest.mark.parametrize("sign", [BUY, SELL])
+def test_optimum_of_venues_that_are_almost_alike(sign: float) -> None:
+    """Venues that differ in one number only are not taken for one another when a branch is closed."""
+    rng = np.random.default_rng(22)
+    orders, prices, sizes, fees, rebates, penalties, mids = random_books(rng, 20_000, 4, 2, 12, 4, sign)
+    rebates[:] = np.abs(rebates)  # full venues earn a bonus, so there is a search
+    for column in (prices, sizes, fees, rebates):
+        column[:, 1:] = column[:, :1]
+    for i in range(len(orders)):
+        k = rng.integers(0, 4)
+        match rng.integers(0, 4):
+            case 0:
+                prices[i, k] += 1 / 64
+            case 1:
+                sizes[i, k, rng.integers(0, 2)] += 1
+            case 2:
+                fees[i, k] += 1 / 128
+            case _:
+                rebates[i, k] += 1 / 128
+    books = (orders, prices, sizes, fees, rebates, penalties, mids)
+    found, wanted, gap = compare(*books, sign, True, *scratch(4, 2))
+    np.testing.assert_array_equal(found, wanted)
+    assert not gap.any()
+
+
+@pytest.mark.parametrize("problem", [EXACT_FILL, FREE, GREEDY_EXACT_FILL, GREEDY_FREE])
+def test_level_without_a_price_is_absent_whatever_its_size(problem: int) -> None:
+    rng = np.random.default_rng(23)
+    orders, prices, sizes, fees, rebates, penalties, mids = random_books(rng, 2_000, 3, 3, 40, 15, BUY)
+    penalties[:, ::2] -= 0.5  # under- and over-filling pay in half of them
+    missing = rng.random(prices.shape) < 0.3
+    unpriced, emptied = np.where(missing, np.nan, prices), np.where(missing, 0, sizes)
+    ints, floats = scratch(3, 3)
+    found, wanted = np.empty(3, np.int64), np.empty(3, np.int64)
+    taken, taken_wanted = np.empty((3, 3), np.int64), np.empty((3, 3), np.int64)
+    for i in range(len(orders)):
+        over, under = penalties[:, i]
+        terms = (fees[i], rebates[i], over, under, 0.0, mids[i], problem, BUY)
+        allocate_kernel(orders[i], unpriced[i], sizes[i], *terms, found, ints, floats)
+        allocate_kernel(orders[i], prices[i], emptied[i], *terms, wanted, ints, floats)
+        assert found.tolist() == wanted.tolist()
+        taken_by_level(unpriced[i], sizes[i], found, taken)
+        taken_by_level(prices[i], emptied[i], wanted, taken_wanted)
+        assert taken.tolist() == taken_wanted.tolist()
+        costs = (fees[i], rebates[i], under, over, mids[i], BUY)
+        assert split_cost(orders[i], unpriced[i], sizes[i], *costs, found) == split_cost(
+            orders[i], prices[i], emptied[i], *costs, wanted
+        )
 
 
 def test_references_agree_with_each_other() -> None:

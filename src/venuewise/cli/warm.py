@@ -63,8 +63,10 @@ def _allocation() -> None:
 
     Path("book.json").write_text(_BOOK)
     _command("allocate", "book.json")
-    quotes = {"ask": [100.01, 100.0], "ask_size": [300, 400], "fee": [-0.002, 0.003], "rebate": 0.0}
-    vw.allocate(500, **quotes, lambda_over=0.05, lambda_under=0.05, theta_queue=0.01, mid=99.995)
+    vw.allocate(
+        500, ask=[100.01, 100.0], ask_size=[300, 400], fee=[-0.002, 0.003], rebate=0.0,
+        lambda_over=0.05, lambda_under=0.05, theta_queue=0.01, mid=99.995,
+    )  # fmt: skip
 
 
 def _routing() -> None:

@@ -265,7 +265,7 @@ def _open_price(market: Market, task: Task, conditions: Conditions) -> int:
     """Return what a share left open is valued at: see `Outcome.open_price`."""
     arrived, ended = task.row_of.copy(), nothing_yet(len(market.fee))
     arrived[market.venue[task.first]] = task.first
-    last_rows(market.venue, market.clears, task.last, ended)
+    last_rows(market.ts, market.venue, market.clears, task.last, ended)
     moments = ((arrived, int(market.ts[task.first]), task.quantity), (ended, task.end, None))
     # Queue priority may leave not a share of what is displayed; its price still is known.
     for priority in (conditions.queue_priority, 1.0):
@@ -278,7 +278,7 @@ def _open_price(market: Market, task: Task, conditions: Conditions) -> int:
 def _prices(
     market: Market, conditions: Conditions, queue_priority: float, row_of: Int64, now: int, wanted: int | None
 ) -> list[int]:
-    """Return what a share costs, fee and unlucky move included, on the levels that `wanted` shares (None: all) reach."""
+    """Return what a share costs, fee and bad luck included, on the levels that `wanted` shares (None: all) reach."""
     venues, levels = len(market.fee), market.take_px.shape[1]
     price, size = np.empty((venues, levels), np.int64), np.empty((venues, levels), np.int64)
     view_quotes(

@@ -78,6 +78,18 @@ def test_a_volume_schedule_follows_the_volume_of_earlier_sessions() -> None:
     assert np.array_equal(again.comparison.outcomes["vwap_schedule"][0].fills, fills)
 
 
+def test_orders_within_one_bucket_of_the_volume_curve_are_twap_and_that_is_said() -> None:
+    orders: Any = vw.backtest(days(2), order_size=1200, start="every:5m", horizon="60s").to_dict()[
+        "parent_orders"
+    ]
+    n = orders["n"]
+    assert orders["schedules"]["volume_curves"] == n
+    assert orders["same_outcome"]["vwap_schedule"]["twap"] == n
+    assert any(
+        note.startswith(f"vwap_schedule: {n} of {n} orders lie within one bucket") for note in orders["notes"]
+    )
+
+
 def test_pov_follows_the_market_and_says_where_there_is_nothing_to_follow() -> None:
     events = days(1)
     arguments: dict[str, Any] = {"order_size": 1000, "horizon": "60s", "split": 0.0, "latency_ms": 0}

@@ -71,6 +71,12 @@ def _notes(comparison: Comparison, lengths: list[int]) -> list[str]:
             f"vwap_schedule: {_of(flat, orders)} have no earlier session with trades to take a volume curve from; "
             "volume is taken to come evenly, which is twap"
         )
+    within = sum(order.begin // BUCKET == order.end // BUCKET for order in orders)
+    if within and comparison.volume_curves:
+        notes.append(
+            f"vwap_schedule: {_of(within, orders)} lie within one bucket of {BUCKET / NS_PER_SECOND:g} s, in which "
+            "volume is taken to come evenly, which is twap"
+        )
     if len(comparison.venues) == 1 and comparison.settings.depth == 1:
         notes.append("vwap: with one venue and one level there is one quote to take, which is best_ask")
     if not comparison.trades_printed:

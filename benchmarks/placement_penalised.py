@@ -7,11 +7,11 @@ uneven venues, and on those of the paper's Table 1, whose venues are equal and h
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.placement import PRICES, Float64, H, Solver, instance, milliseconds
 from benchmarks.table import Table, interleaved
 from venuewise.placement.branch_and_bound import improve
+from venuewise.placement.kernels import Box, Sample, room_to_relax
 
 SIZES = ((1, 2, 5, 10, 16), (100, 200, 1000, 10_000)), ((2, 3, 5), (200, 1000, 10_000))
 """K and N of the uneven instances, and of those of Table 1."""
@@ -28,13 +28,12 @@ def penalised_row(kind: str, excess: Float64, gain: Float64) -> tuple[str, ...]:
     """Time one instance: local search, and all with the gap reached."""
     venues, samples = excess.shape
     solver = Solver(excess, gain, penalise=True)
-    ranks: npt.NDArray[np.int64] = np.argsort(excess, axis=1)
-    order = np.argsort(-gain, kind="stable")
+    sample = Sample(excess, gain, np.argsort(-gain, kind="stable"), PRICES)
 
     def search() -> float:
         x = solver.high / solver.high.size
-        low = np.zeros_like(x)
-        return improve(excess, ranks, gain, order, PRICES, low, solver.high, False, 1e-6, x)
+        box = Box(np.zeros_like(x), solver.high, False)
+        return improve(sample, box, room_to_relax(excess), 1e-6, x)
 
     solve_s, search_s = interleaved(solver.solve, search, rounds=3)
     above = max(search() - solver.found[0], 0.0) / abs(solver.found[0])

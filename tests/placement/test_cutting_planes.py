@@ -54,6 +54,41 @@ def test_any_weights_give_a_bound_that_no_point_of_the_box_undercuts(seed: int) 
     assert np.all(np.max(points @ slopes.T + offsets, axis=1) >= bound - 1e-9)
 
 
+@settings(max_examples=100, deadline=None)
+@given(seeds)
+def test_with_a_share_of_the_order_the_bound_holds_where_the_order_is_sent(seed: int) -> None:
+    rng, dims, cuts, slopes, offsets = random_cuts(seed)
+    weights, share = rng.uniform(0.0, 1.0, cuts) + 0.01, rng.uniform(0.0, 3.0)
+    bound = safe_bound(weights, share, slopes, offsets, np.zeros(dims), np.ones(dims))
+    points = np.vstack([rng.uniform(0.0, 1.0, (200, dims)).round(1), np.eye(dims)])
+    points = points[points.sum(axis=1) >= 1.0]
+    assert np.all(np.max(points @ slopes.T + offsets, axis=1) >= bound - 1e-9)
+    # The Lagrangian itself, at its minimiser: the bound is not only safe but as high as the weights allow.
+    weights, share = weights / weights.sum(), share / weights.sum()
+    slope = weights @ slopes - share
+    assert bound == pytest.approx(weights @ offsets + share + np.minimum(slope, 0.0).sum(), abs=1e-9)
+
+
+@pytest.mark.parametrize("at_least", [False, True])
+def test_projection_finds_a_point_among_cuts_in_general_position(at_least: bool) -> None:
+    """The method may give up where cuts depend on one another, not where they do not."""
+    rng = np.random.default_rng(17)
+    for _ in range(300):
+        dims = int(rng.integers(1, 8))
+        cuts = int(rng.integers(1, 4 * dims))
+        slopes, offsets = rng.normal(size=(cuts, dims)), rng.normal(size=cuts)
+        inside = rng.uniform(0.0, 1.0, dims)
+        inside *= max(1.0, 1.1 / inside.sum()) if at_least else 1.0
+        low, high = np.zeros(dims), np.full(dims, 2.0)
+        level = float(np.max(slopes @ inside + offsets)) + 0.05
+        start = rng.uniform(0.0, 2.0, dims) * rng.uniform(0.0, 1.0)
+        point = start.copy()
+        assert project_below_level(slopes, offsets, cuts, low, high, at_least, level, point)
+        assert np.all(slopes @ point + offsets <= level + 1e-9)
+        assert not at_least or point.sum() >= 1.0 - 1e-9
+        assert (inside - point) @ (start - point) <= 1e-8
+
+
 @settings(max_examples=150, deadline=None)
 @given(seeds)
 def test_projection_is_feasible_and_nearest(seed: int) -> None:

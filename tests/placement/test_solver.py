@@ -15,11 +15,14 @@ from venuewise.placement.branch_and_bound import branch_and_bound
 from venuewise.placement.kernels import (
     EXACT,
     HULL,
+    Box,
+    Sample,
     cancelled_cost,
     corner_value,
     penalised_cost,
     relax,
     relaxed_cost,
+    room_to_relax,
 )
 from venuewise.placement.placement import place, placement_cost
 from venuewise.placement.solver import solve_placement
@@ -104,19 +107,16 @@ def test_relaxation_on_a_box_is_a_convex_function_below_the_cost(
     seed: int, venues: int, samples: int
 ) -> None:
     case = varied(seed, venues, samples)
-    excess, gain, _, prices = in_kernel_units(case)
+    excess, gain, order, prices = in_kernel_units(case)
     rng = np.random.default_rng(seed)
     dims = venues + 1
     low, high = np.sort(rng.uniform(0.0, 1.0, (2, dims)), axis=0)
-    ranks = np.argsort(excess, axis=1)
-    state = np.empty(samples, np.uint8)
-    inner = np.empty((venues, samples))
-    corner_x, corner_y = np.empty((2, 2, venues, samples + 2))
-    corners, affine = np.empty((2, venues), np.int64), np.empty(2)
-    opens = relax(excess, ranks, gain, prices, low, high, state, inner, corner_x, corner_y, corners, affine)
+    relaxation = room_to_relax(excess)
+    opens = relax(Sample(excess, gain, order, prices), low, high, relaxation)
+    corner_x, corner_y, corners = relaxation.corner_x, relaxation.corner_y, relaxation.corners
 
     def below(x: Float64, slope: Float64) -> float:
-        return relaxed_cost(x, inner, opens, samples, prices, corner_x, corner_y, corners, affine, slope)
+        return relaxed_cost(x, relaxation, opens, samples, prices, slope)
 
     slope, other = np.empty(dims), np.empty(dims)
     points = rng.uniform(low, high, (15, dims))
@@ -195,10 +195,8 @@ def test_a_placement_that_is_not_improved_by_any_box_keeps_its_bound() -> None:
     excess, gain, order, prices = in_kernel_units(case)
     best = place(case.order, **case.arguments)
     x = best.shares / case.order
-    ranks = np.argsort(excess, axis=1)
-    cost, lower, _ = branch_and_bound(
-        excess, ranks, gain, order, prices, np.zeros(3), np.ones(3), False, 1e-6, 5000, -np.inf, x
-    )
+    sample, box = Sample(excess, gain, order, prices), Box(np.zeros(3), np.ones(3), False)
+    cost, lower, _ = branch_and_bound(sample, box, room_to_relax(excess), 1e-6, 5000, -np.inf, x)
     assert cost * case.order == pytest.approx(best.cost, rel=1e-6)
     assert cost - lower <= 1.01e-6 * abs(cost)
 

@@ -1,6 +1,6 @@
 """Placement with over-filling penalised: not convex, solved by boxes.
 
-On a box of placements `placement_kernels.relax` gives a convex function below the cost whose distance to it
+On a box of placements `kernels.relax` gives a convex function below the cost whose distance to it
 shrinks with the box and is zero once no sample's kink lies inside. Good placements come from relaxations on
 boxes that shrink around the best one known; the certificate comes from splitting the box with the lowest
 bound, at its solution and along the venue where the relaxation is furthest off (or along M where the box is
@@ -14,7 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from venuewise._jit import kernel
-from venuewise.placement.kernels import EXACT, HULL, allowed_gap, corner_value, penalised_cost, relax
+from venuewise.placement.kernels import (
+    EXACT,
+    HULL,
+    Box,
+    Relaxation,
+    Sample,
+    allowed_gap,
+    corner_value,
+    penalised_cost,
+    relax,
+)
 from venuewise.placement.level_method import lift_to_order, minimise_convex
 
 Float64 = npt.NDArray[np.float64]
@@ -28,27 +38,11 @@ MARKET_FIRST = 2.0
 
 
 @kernel
-def improve(
-    excess: Float64,
-    ranks: Int64,
-    gain: Float64,
-    order: Int64,
-    prices: Float64,
-    low: Float64,
-    high: Float64,
-    at_least: bool,
-    tolerance: float,
-    x: Float64,
-) -> float:
+def improve(sample: Sample, box: Box, relaxation: Relaxation, tolerance: float, x: Float64) -> float:
     """Search around `x` in boxes that move with the best point and shrink; return its cost."""
-    venues, samples = excess.shape
+    excess, gain, _, prices = sample
+    low, high, at_least = box
     dims = low.size
-    state = np.empty(samples, np.uint8)
-    open_excess = np.empty((venues, samples))
-    corner_x = np.empty((2, venues, samples + 2))
-    corner_y = np.empty((2, venues, samples + 2))
-    corners = np.empty((2, venues), np.int64)
-    affine = np.empty(2)
     box_low = np.empty(dims)
     box_high = np.empty(dims)
     point = np.empty(dims)
@@ -63,14 +57,9 @@ def improve(
             box_low[j] = max(low[j], x[j] - reach)
             box_high[j] = min(high[j], x[j] + reach)
             point[j] = x[j]
-        opens = relax(
-            excess, ranks, gain, prices, box_low, box_high,
-            state, open_excess, corner_x, corner_y, corners, affine,
-        )  # fmt: skip
-        minimise_convex(
-            True, excess, gain, order, prices, box_low, box_high, at_least,
-            open_excess, opens, corner_x, corner_y, corners, affine, tolerance, np.inf, point,
-        )  # fmt: skip
+        opens = relax(sample, box_low, box_high, relaxation)
+        around = Box(box_low, box_high, at_least)
+        minimise_convex(sample, around, True, relaxation, opens, tolerance, np.inf, point)
         cost = penalised_cost(point, excess, gain, prices)
         # A box that gave a real gain is worth a second look at the same size.
         if cost < best - 1e-4 * abs(best):
@@ -88,32 +77,23 @@ def improve(
 
 @kernel
 def branch_and_bound(
-    excess: Float64,
-    ranks: Int64,
-    gain: Float64,
-    order: Int64,
-    prices: Float64,
-    low: Float64,
-    high: Float64,
-    at_least: bool,
+    sample: Sample,
+    whole: Box,
+    relaxation: Relaxation,
     tolerance: float,
     max_boxes: int,
     known_bound: float,
     x: Float64,
 ) -> tuple[float, float, int]:
-    """Minimise `penalised_cost` over low <= x <= high; return cost, lower bound and boxes examined.
+    """Minimise `penalised_cost` over a box; return cost, lower bound and boxes examined.
 
     `x` is a good placement (see `improve`) and receives the best one. `known_bound` is a lower bound from
     elsewhere (the cancelling router), -inf if there is none.
     """
-    venues, samples = excess.shape
-    dims = low.size
-    state = np.empty(samples, np.uint8)
-    open_excess = np.empty((venues, samples))
-    corner_x = np.empty((2, venues, samples + 2))
-    corner_y = np.empty((2, venues, samples + 2))
-    corners = np.empty((2, venues), np.int64)
-    affine = np.empty(2)
+    excess, gain, _, prices = sample
+    low, high, at_least = whole
+    corner_x, corner_y, corners = relaxation.corner_x, relaxation.corner_y, relaxation.corners
+    venues, dims = gain.size, low.size
     point = np.empty(dims)
     best = penalised_cost(x, excess, gain, prices)
     if best - known_bound <= allowed_gap(best, prices, tolerance):
@@ -142,10 +122,7 @@ def branch_and_bound(
         sift_down(heap, bounds, waiting, heap[waiting])
         boxes += 1
         box_low, box_high = lows[box], highs[box]
-        opens = relax(
-            excess, ranks, gain, prices, box_low, box_high,
-            state, open_excess, corner_x, corner_y, corners, affine,
-        )  # fmt: skip
+        opens = relax(sample, box_low, box_high, relaxation)
         for j in range(dims):
             point[j] = min(max(x[j], box_low[j]), box_high[j])
         if at_least and box_high.sum() < 1.0:
@@ -156,9 +133,15 @@ def branch_and_bound(
         bound = bounds[box]
         while True:
             value, lowest, _ = minimise_convex(
-                True, excess, gain, order, prices, box_low, box_high, at_least,
-                open_excess, opens, corner_x, corner_y, corners, affine, care, best - 0.9 * slack, point,
-            )  # fmt: skip
+                sample,
+                Box(box_low, box_high, at_least),
+                True,
+                relaxation,
+                opens,
+                care,
+                best - 0.9 * slack,
+                point,
+            )
             bound = max(bound, lowest)
             cost = penalised_cost(point, excess, gain, prices)
             if cost < best:

@@ -3,7 +3,7 @@
 A cut is an affine function `c + g.x` that nowhere exceeds the function to be minimised. The lowest point of
 the highest cut is a lower bound (a linear programme in few dimensions and many rows: dual simplex), and the
 point closest to the best one known at which all cuts lie under a level is where to look next (a projection:
-dual active set after Goldfarb and Idnani). Both live in `placement_kernels`' units, where the order is 1.
+dual active set after Goldfarb and Idnani). Both live in `kernels`' units, where the order is 1.
 """
 
 from __future__ import annotations

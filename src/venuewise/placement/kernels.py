@@ -11,6 +11,8 @@ is h + r_k; `prices` = (h + f + theta, theta, lambda_u + theta, lambda_o). Three
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,63 @@ HULL, EXACT = 0, 1
 """First index of the corners of a venue's own cost on a box: its convex envelope, and itself."""
 SHORT, OVER, OPEN = 0, 1, 2
 """What a box of placements says of a sample: never filled, always filled, or either."""
+
+
+class Sample(NamedTuple):
+    """Outflows that a placement is scored on, and what its shares cost: see the head of this module."""
+
+    excess: Float64
+    """Shape (K, N)."""
+    gain: Float64
+    """Shape (K,)."""
+    order: Int64
+    """Venues from the highest gain on, shape (K,)."""
+    prices: Float64
+    """Shape (4,)."""
+
+
+class Box(NamedTuple):
+    """Placements low <= x <= high, shape (K + 1,) each, and with `at_least` only those with sum x >= 1."""
+
+    low: Float64
+    high: Float64
+    at_least: bool
+
+
+class Relaxation(NamedTuple):
+    """What `relax` finds out about a box, and the room that it needs for it."""
+
+    ranks: Int64
+    """`ranks[k]` sorts `excess[k]`, shape (K, N)."""
+    state: UInt8
+    """What the box says of each sample: `SHORT`, `OVER` or `OPEN`."""
+    open_excess: Float64
+    """Excess of the open samples, shape (K, N), as many of them as there are."""
+    corner_x: Float64
+    """Corners of each venue's own cost, shape (2, K, N + 2), first index `HULL` or `EXACT`."""
+    corner_y: Float64
+    corners: Int64
+    """How many corners there are, shape (2, K)."""
+    affine: Float64
+    """The constant and the slope in M, shape (2,)."""
+
+
+@kernel
+def room_to_relax(excess: Float64) -> Relaxation:
+    """Return room for the boxes of a sample."""
+    venues, samples = excess.shape
+    ranks = np.empty((venues, samples), np.int64)
+    for k in range(venues):
+        ranks[k] = np.argsort(excess[k], kind="mergesort")
+    return Relaxation(
+        ranks,
+        np.empty(samples, np.uint8),
+        np.empty((venues, samples)),
+        np.empty((2, venues, samples + 2)),
+        np.empty((2, venues, samples + 2)),
+        np.empty((2, venues), np.int64),
+        np.empty(2),
+    )
 
 
 @kernel
@@ -136,29 +195,17 @@ def worth_beyond(limit: float, gain: float, excess: Float64, value: Float64) -> 
 
 
 @kernel
-def relax(
-    excess: Float64,
-    ranks: Int64,
-    gain: Float64,
-    prices: Float64,
-    low: Float64,
-    high: Float64,
-    state: UInt8,
-    open_excess: Float64,
-    corner_x: Float64,
-    corner_y: Float64,
-    corners: Int64,
-    affine: Float64,
-) -> int:
+def relax(sample: Sample, low: Float64, high: Float64, relaxation: Relaxation) -> int:
     """Prepare `relaxed_cost` on the box low <= x <= high.
 
     A sample that no placement of the box fills, or that every one fills, costs a sum of functions of one
     L_k each; so does the part (lambda_o - gain_k) fill_k of the others. These are added up by venue and given
     by their corners, as they are and as their lower convex envelope on [low_k, high_k]. What couples the
-    venues, (lambda_u + theta + lambda_o)(1 - A)+ over the open samples, is convex already. `ranks[k]` sorts
-    excess[k]; `affine` receives the constant and the slope in M, `open_excess` the open samples, whose
-    number is returned.
+    venues, (lambda_u + theta + lambda_o)(1 - A)+ over the open samples, is convex already. `relaxation` receives it
+    all, and the number of open samples is returned.
     """
+    excess, gain, _, prices = sample
+    ranks, state, open_excess, corner_x, corner_y, corners, affine = relaxation
     venues, samples = excess.shape
     under, over = prices[2], prices[3]
     least = np.full(samples, low[0])
@@ -237,18 +284,11 @@ def relax(
 
 @kernel
 def relaxed_cost(
-    x: Float64,
-    open_excess: Float64,
-    opens: int,
-    samples: int,
-    prices: Float64,
-    corner_x: Float64,
-    corner_y: Float64,
-    corners: Int64,
-    affine: Float64,
-    slope: Float64,
+    x: Float64, relaxation: Relaxation, opens: int, samples: int, prices: Float64, slope: Float64
 ) -> float:
     """Evaluate the convex function that `relax` prepared; `slope` receives a subgradient."""
+    open_excess, affine = relaxation.open_excess, relaxation.affine
+    corner_x, corner_y, corners = relaxation.corner_x, relaxation.corner_y, relaxation.corners
     venues = open_excess.shape[0]
     weight = (prices[2] + prices[3]) / samples
     missing = np.empty(BLOCK)

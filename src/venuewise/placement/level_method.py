@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from venuewise._jit import kernel
 from venuewise.placement.cutting_planes import model_minimum, project_below_level
-from venuewise.placement.kernels import allowed_gap, cancelled_cost, relaxed_cost
+from venuewise.placement.kernels import Box, Relaxation, Sample, allowed_gap, cancelled_cost, relaxed_cost
 
 Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
 
 LEVEL = 0.6
 """Where the level lies between the lower bound (0) and the best value (1)."""
@@ -25,29 +24,23 @@ MAX_CUTS = 600
 
 @kernel
 def minimise_convex(
+    sample: Sample,
+    box: Box,
     relaxed: bool,
-    excess: Float64,
-    gain: Float64,
-    order: Int64,
-    prices: Float64,
-    low: Float64,
-    high: Float64,
-    at_least: bool,
-    open_excess: Float64,
+    relaxation: Relaxation,
     opens: int,
-    corner_x: Float64,
-    corner_y: Float64,
-    corners: Int64,
-    affine: Float64,
     tolerance: float,
     prune_at: float,
     x: Float64,
 ) -> tuple[float, float, int]:
-    """Minimise `cancelled_cost`, or `relaxed_cost` as `relax` prepared it, over low <= x <= high.
+    """Minimise `cancelled_cost`, or `relaxed_cost` as `relax` prepared it, over a box.
 
-    `x` is the start and receives the best point. Stops when the gap is at most `tolerance` times the size of
-    the value, or as soon as the lower bound reaches `prune_at`. Returns value, lower bound, evaluations.
+    `opens` is what `relax` returned; without `relaxed` neither it nor `relaxation` is looked at. `x` is the
+    start and receives the best point. Stops when the gap is at most `tolerance` times the size of the value,
+    or as soon as the lower bound reaches `prune_at`. Returns value, lower bound, evaluations.
     """
+    excess, gain, order, prices = sample
+    low, high, at_least = box
     dims = low.size
     slopes = np.empty((MAX_CUTS, dims))
     offsets = np.empty(MAX_CUTS)
@@ -65,9 +58,7 @@ def minimise_convex(
     stalled = 0
     while evaluations < MAX_CUTS:
         if relaxed:
-            cost = relaxed_cost(
-                point, open_excess, opens, excess.shape[1], prices, corner_x, corner_y, corners, affine, slope
-            )
+            cost = relaxed_cost(point, relaxation, opens, excess.shape[1], prices, slope)
         else:
             cost = cancelled_cost(point, excess, gain, order, prices, slope)
         offset = cost

@@ -24,7 +24,7 @@ def take_steps(
 ) -> None:
     """Step through the samples in turn; `x` is the iterate, `total` the sum of all iterates.
 
-    Units and names as in `placement_kernels`; `prices[0]` includes theta, as does `prices[2]`.
+    Units and names as in `kernels`; `prices[0]` includes theta, as does `prices[2]`.
     """
     venues, samples = excess.shape
     for n in range(samples):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from venuewise._jit import kernel
 from venuewise.placement.branch_and_bound import branch_and_bound, improve
-from venuewise.placement.kernels import allowed_gap, penalised_cost
+from venuewise.placement.kernels import Box, Sample, allowed_gap, penalised_cost, room_to_relax
 from venuewise.placement.level_method import minimise_convex
 
 Float64 = npt.NDArray[np.float64]
@@ -31,7 +31,7 @@ def solve_placement(
     warm: bool,
     x: Float64,
 ) -> tuple[float, float, int]:
-    """Minimise the cost over 0 <= x <= high; units and names as in `placement_kernels`.
+    """Minimise the cost over 0 <= x <= high; units and names as in `kernels`.
 
     Parameters
     ----------
@@ -73,27 +73,20 @@ def solve_placement(
         equal[j] = min(1.0 / dims, high[j])
     if not warm:
         x[:] = equal
-    nothing = np.empty((venues, 0))
-    no_corners = np.empty((2, venues, 0))
-    no_counts = np.zeros((2, venues), np.int64)
-    cost, lower, _ = minimise_convex(
-        False, excess, gain, order, prices, low, high, at_least,
-        nothing, 0, no_corners, no_corners, no_counts, np.zeros(2), tolerance, np.inf, x,
-    )  # fmt: skip
+    sample = Sample(excess, gain, order, prices)
+    box = Box(low, high, at_least)
+    nothing = room_to_relax(excess[:, :0].copy())
+    cost, lower, _ = minimise_convex(sample, box, False, nothing, 0, tolerance, np.inf, x)
     if not penalise or gain.min() >= prices[3]:
         return cost, lower, 0
     cost = penalised_cost(x, excess, gain, prices)
     if cost - lower <= allowed_gap(cost, prices, tolerance):
         return cost, lower, 0
-    ranks = np.empty(excess.shape, np.int64)
-    for k in range(venues):
-        ranks[k] = np.argsort(excess[k], kind="mergesort")
+    relaxation = room_to_relax(excess)
     if not warm:
         start[:] = equal
-    cost = improve(excess, ranks, gain, order, prices, low, high, at_least, tolerance, x)
-    other = improve(excess, ranks, gain, order, prices, low, high, at_least, tolerance, start)
+    cost = improve(sample, box, relaxation, tolerance, x)
+    other = improve(sample, box, relaxation, tolerance, start)
     if other < cost:
         x[:] = start
-    return branch_and_bound(
-        excess, ranks, gain, order, prices, low, high, at_least, tolerance, max_boxes, lower, x
-    )
+    return branch_and_bound(sample, box, relaxation, tolerance, max_boxes, lower, x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import venuewise as vw
 from tests.command import call
 from tests.markets import events_of
-from venuewise.data.events import Events
+from venuewise.data.events import UNDEFINED_PRICE, Events
 from venuewise.errors import ConfigError
 from venuewise.report.summary import savings_bps, summarise
 from venuewise.simulation.state import FILL_SHARES
@@ -356,3 +357,42 @@ def test_a_result_that_cannot_be_printed_ends_with_one_line(tmp_path: Path) -> N
         done = call("venues", cwd=tmp_path, stdout=full)
     assert done.returncode == 2
     assert done.stderr == "venuewise: standard output: cannot be written: No space left on device\n"
+
+
+def two_days(folder: Path) -> list[Path]:
+    """Write a day and the next, on which prices are 4 dollars higher and all venues but one silent at first."""
+    events = vw.generate(venues=3, duration="60s", seed=21, price=222.0)
+    moved: dict[str, Any] = {ts: getattr(events, ts) + 86_400 * 10**9 for ts in ("ts_event", "ts_recv")}
+    for name in ("bid_px", "ask_px", "price"):
+        px = getattr(events, name)
+        moved[name] = np.where(px == UNDEFINED_PRICE, px, px + 4 * 10**9)
+    late = (events.venue != events.venue[0]) & (events.ts < events.ts[0] + 30 * 10**9)
+    files = [folder / "first.csv", folder / "second.csv"]
+    events.to_csv(files[0])
+    replace(events, **moved).take(np.flatnonzero(~late)).to_csv(files[1])
+    return files
+
+
+def test_the_second_of_two_days_is_what_it_is_alone(tmp_path: Path) -> None:
+    files = two_days(tmp_path)
+    options: dict[str, Any] = {"order_size": 400, "horizon": "10s", "grid": "lambda_under=0.3", "workers": 1}
+    both = vw.backtest(files, start="every:10s", split=0.5, **options).to_dict()
+    alone = vw.backtest(files[1], start="every:10s", split=0.0, **options).to_dict()
+    assert both["evaluation"]["quoted_on"] == alone["evaluation"]["quoted_on"]  # type: ignore[index]
+    for part in ("optimized", "baselines", "order", "savings_vs_baselines_bps"):
+        assert both[part] == alone[part]
+    assert both["parent_orders"]["savings_bps"] == alone["parent_orders"]["savings_bps"]  # type: ignore[index]
+
+
+def test_the_smallest_file_is_measured_against_the_price_to_take_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "asks.csv"
+    times = [f"2024-08-01T13:36:{i:02d}Z" for i in range(40)]
+    path.write_text(
+        "publisher_id,ask_px_00,ask_sz_00,ts_event\n"
+        + "".join(f"2,222.{83 + i % 3},{36 + i},{time}\n" for i, time in enumerate(times))
+    )
+    found = vw.backtest(path, order_size=100, workers=1, grid="lambda_under=0.3").to_dict()
+    note = "No row shows a bid, so there is no mid: costs are measured against the best ask."
+    assert found["data"]["notes"][-1] == note  # type: ignore[index]
+    assert found["optimized"]["shares_filled"] == 100  # type: ignore[index]
+    assert found["order"]["arrival_price"] in (222.83, 222.84, 222.85)  # type: ignore[index]

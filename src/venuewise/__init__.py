@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from venuewise.allocation.cost import CostModel
     from venuewise.backtesting import backtest
     from venuewise.data.events import Events
-    from venuewise.data.quality import Quality, inspect
     from venuewise.data.reader import read
     from venuewise.errors import AccountingError, ConfigError, DataError, VenuewiseError
     from venuewise.market.book import Book, Quotes
+    from venuewise.market.quality import Quality, inspect
     from venuewise.market.venues import Venue, VenueTable, load_venues
     from venuewise.outflow.estimate import OutflowSample, estimate_outflow, queues_at
     from venuewise.outflow.markout import adverse_selection
@@ -92,10 +92,10 @@ _HOMES = {
     "allocation.cost": ("CostModel",),
     "backtesting": ("backtest",),
     "data.events": ("Events",),
-    "data.quality": ("Quality", "inspect"),
     "data.reader": ("read",),
     "errors": ("AccountingError", "ConfigError", "DataError", "VenuewiseError"),
     "market.book": ("Book", "Quotes"),
+    "market.quality": ("Quality", "inspect"),
     "market.venues": ("Venue", "VenueTable", "load_venues"),
     "outflow.estimate": ("OutflowSample", "estimate_outflow", "queues_at"),
     "outflow.markout": ("adverse_selection",),

@@ -255,7 +255,8 @@ def test_an_inspection_says_how_clean_the_files_are(tmp_path: Path, monkeypatch:
     assert "Rows are in order, and none is repeated" in text
     assert text.count(HARMLESS) == 1
     found |= {"out_of_order": 1, "duplicates": 2000, "synthetic": False, "notes": [HOSTILE]}
-    found["consolidated"] = {f"S{i}": found["consolidated"]["AAPL"] for i in range(1000)}
+    for each in ("consolidated", "sessions"):
+        found[each] = {f"S{i}": found[each]["AAPL"] for i in range(1000)}
     text = plain(inspection_summary(found), monkeypatch)
     assert "1 row out of order, 2,000 repeated" in text
     assert "rows of real data" in text

@@ -369,5 +369,5 @@ def test_one_symbol_of_a_file_of_several_is_placed(tmp_path: Path) -> None:
         for decision in (found, alone):
             decision["estimate"]["file"] = []
         assert found == alone
-    with pytest.raises(ConfigError, match="choose one symbol"):
+    with pytest.raises(ConfigError, match="expected a choice of one"):
         decide({**request, "symbol": None, "outflow": {"file": str(file), "horizon": "2s"}})

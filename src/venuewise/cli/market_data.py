@@ -100,7 +100,7 @@ def inspect(
 ) -> None:
     """Print what market data files hold and how clean they are; JSON off a terminal."""
     from venuewise.cli.market_summaries import inspection_summary
-    from venuewise.data.quality import inspect as inspect_files
+    from venuewise.market.quality import inspect as inspect_files
     from venuewise.market.venues import load_venues
 
     quality = inspect_files(list(files), window=window, symbols=symbol or None, long_gap=long_gap)

@@ -62,8 +62,11 @@ def _inspection(found: dict[str, Any]) -> Iterator[RenderableType]:
     yield said(f"Actions: {', '.join(actions)}")
     yield Text()
     columns = ["two-sided", "locked", "crossed"]
-    rows = [[symbol, *map(percent, shares.values())] for symbol, shares in found["consolidated"].items()]
-    yield table(["symbol, all venues", *columns], rows)
+    rows = [
+        [symbol, found["sessions"][symbol], *map(percent, shares.values())]
+        for symbol, shares in found["consolidated"].items()
+    ]
+    yield table(["symbol, all venues", "sessions", *columns], rows)
     rows = [
         [name, publisher, *map(percent, found["within_venue"][str(publisher)].values())]
         for name, publisher in zip(found["venue_names"], found["venues"], strict=True)

@@ -1,4 +1,4 @@
-"""Market data: readers, writer, windows, quality counts."""
+"""Market data: readers, writer, windows, sessions."""
 
 from venuewise.data.events import Events
 from venuewise.data.reader import read

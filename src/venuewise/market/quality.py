@@ -1,23 +1,33 @@
 """`inspect`: what a file holds, and how far it can be trusted, before anything is computed from it.
 
 Shares of time weigh each state of the quotes by how long it stood: a market crossed for a microsecond counts
-for a microsecond. Time is counted within UTC days only, and each day begins with no quotes.
+for a microsecond. Time is counted within a symbol's sessions only (`venuewise.data.sessions`), and each begins with no
+quotes. The consolidated best is that of `venuewise.market.book`, which routers and backtests see.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from venuewise._jit import kernel
-from venuewise.data.events import NS_PER_SECOND, UNDEFINED_PRICE, Events, Int16, Int32, Int64, UInt8
+from venuewise.data.events import (
+    ACTION_CLEAR,
+    NS_PER_SECOND,
+    UNDEFINED_PRICE,
+    Events,
+    Int16,
+    Int64,
+    UInt8,
+)
 from venuewise.data.reader import Source, iso, read_counted
-from venuewise.data.window import NS_PER_DAY
+from venuewise.data.sessions import SESSION_GAP, begins_session, sessions_of
 from venuewise.errors import ConfigError
+from venuewise.market.book import best_prices, shown
 
 _OBSERVED, _QUOTED, _LOCKED, _CROSSED = range(4)
 LONG_GAP_SECONDS: Final = 60.0
@@ -43,7 +53,7 @@ class TimeShares:
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """Silences between one row and the next of the same UTC day.
+    """Silences of all symbols, between one row and the next; those of more than an hour end sessions instead.
 
     Attributes
     ----------
@@ -84,8 +94,10 @@ class Quality:
         Publisher ids.
     actions, sides : dict
         Rows by action and by side, as DBN characters.
+    sessions : dict of str to int
+        Sessions of each symbol: one for each day, unless data are missing in between.
     consolidated : dict of str to TimeShares
-        For each symbol, the best bid and ask over all its venues.
+        For each symbol, the best bid and ask over the venues that take part: those crossed with themselves do not.
     within_venue : dict of int to TimeShares
         For each publisher id, the venue's own quotes, over all its symbols.
     gaps : Gaps
@@ -111,6 +123,7 @@ class Quality:
     venues: tuple[int, ...]
     actions: dict[str, int]
     sides: dict[str, int]
+    sessions: dict[str, int]
     consolidated: dict[str, TimeShares]
     within_venue: dict[int, TimeShares]
     gaps: Gaps
@@ -157,15 +170,16 @@ def inspect(
         raise ConfigError(f"long_gap is {long_gap}; expected seconds above 0")
     read = read_counted(source, window=window, levels=None, symbols=symbols, counts=False, repair=True)
     events = read.events
-    consolidated, within = quoted_time(
-        events.ts,
-        events.symbol,
-        events.venue,
-        np.ascontiguousarray(events.bid_px[:, 0]),
-        np.ascontiguousarray(events.ask_px[:, 0]),
-        len(events.symbols),
-        len(events.publishers),
+    sessions: dict[str, int] = {}
+    consolidated: dict[str, TimeShares] = {}
+    within = np.zeros((len(events.publishers), 4), np.int64)
+    best = replace(
+        events, **{name: getattr(events, name)[:, :1] for name in ("bid_px", "bid_sz", "ask_px", "ask_sz")}
     )
+    for code, symbol in enumerate(events.symbols):
+        part = best if len(events.symbols) == 1 else best.take(events.symbol == code)
+        sessions[symbol] = len(sessions_of(part.ts))
+        consolidated[symbol] = _shares(quoted_time(part, within))
     return Quality(
         files=events.source,
         formats=read.formats,
@@ -178,7 +192,8 @@ def inspect(
         venues=events.publishers,
         actions=_by_character(events.action),
         sides=_by_character(events.side),
-        consolidated=dict(zip(events.symbols, map(_shares, consolidated), strict=True)),
+        sessions=sessions,
+        consolidated=consolidated,
         within_venue=dict(zip(events.publishers, map(_shares, within), strict=True)),
         gaps=_gaps(events, long_gap),
         out_of_order=read.out_of_order,
@@ -190,46 +205,49 @@ def inspect(
     )
 
 
-@kernel
-def quoted_time(
-    ts: Int64, symbol: Int32, venue: Int16, bid: Int64, ask: Int64, symbols: int, venues: int
-) -> tuple[Int64, Int64]:
-    """Return nanoseconds observed, two-sided, locked and crossed, by symbol and by venue.
+def quoted_time(events: Events, within: Int64) -> Int64:
+    """Return nanoseconds observed, two-sided, locked and crossed of the consolidated best, for one symbol's rows.
 
-    Between two rows of a symbol, its quotes are those after the first of the two. Best prices `bid` and `ask`
-    have one entry for each row.
+    The same for each venue by itself is added to `within`, shape (venues, 4). Between two rows, the quotes are those
+    after the first of the two.
     """
-    by_symbol, by_venue = np.zeros((symbols, 4), np.int64), np.zeros((venues, 4), np.int64)
-    bids = np.full((symbols, venues), -1, np.int64)
-    asks = np.full((symbols, venues), UNDEFINED_PRICE, np.int64)
-    seen = np.zeros((symbols, venues), np.bool_)
-    before = np.full(symbols, -1, np.int64)
-    for row in range(len(ts)):
-        s = symbol[row]
-        same_day = before[s] >= 0 and ts[row] // NS_PER_DAY == before[s] // NS_PER_DAY
-        elapsed = ts[row] - before[s]
-        if same_day and elapsed > 0:
-            best_bid, best_ask = np.int64(-1), np.int64(UNDEFINED_PRICE)
-            for v in range(venues):
-                if seen[s, v]:
-                    best_bid, best_ask = max(best_bid, bids[s, v]), min(best_ask, asks[s, v])
-                    by_venue[v, _OBSERVED] += elapsed
-                    if bids[s, v] > 0 and asks[s, v] != UNDEFINED_PRICE:
-                        by_venue[v, _QUOTED] += elapsed
-                        by_venue[v, _LOCKED] += elapsed * (bids[s, v] == asks[s, v])
-                        by_venue[v, _CROSSED] += elapsed * (bids[s, v] > asks[s, v])
-            by_symbol[s, _OBSERVED] += elapsed
-            if best_bid > 0 and best_ask != UNDEFINED_PRICE:
-                by_symbol[s, _QUOTED] += elapsed
-                by_symbol[s, _LOCKED] += elapsed * (best_bid == best_ask)
-                by_symbol[s, _CROSSED] += elapsed * (best_bid > best_ask)
-        elif not same_day:
-            bids[s], asks[s], seen[s] = -1, UNDEFINED_PRICE, False
-        before[s] = ts[row]
-        bids[s, venue[row]] = bid[row] if bid[row] != UNDEFINED_PRICE else -1
-        asks[s, venue[row]] = ask[row]
-        seen[s, venue[row]] = True
-    return by_symbol, by_venue
+    cleared = events.action == ACTION_CLEAR
+    bid, ask = (
+        np.where(cleared, UNDEFINED_PRICE, shown(px, sz))
+        for px, sz in ((events.bid_px, events.bid_sz), (events.ask_px, events.ask_sz))
+    )
+    total = np.zeros(4, np.int64)
+    add_times(np.ascontiguousarray(events.ts), events.venue, bid, ask, *best_prices(events), total, within)
+    return total
+
+
+@kernel
+def add_times(
+    ts: Int64, venue: Int16, bid: Int64, ask: Int64, best_bid: Int64, best_ask: Int64, total: Int64, within: Int64
+) -> None:  # fmt: skip
+    """Add the times between one symbol's rows: of the best prices to `total`, of each venue's own to `within`."""
+    venues = len(within)
+    last = np.full(venues, -1, np.int64)
+    for row in range(1, len(ts)):
+        last[venue[row - 1]] = row - 1
+        elapsed = ts[row] - ts[row - 1]
+        if begins_session(ts[row - 1], ts[row]):
+            last[:] = -1
+            continue
+        add_time(total, elapsed, best_bid[row - 1], best_ask[row - 1])
+        for v in range(venues):
+            if last[v] >= 0:
+                add_time(within[v], elapsed, bid[last[v]], ask[last[v]])
+
+
+@kernel
+def add_time(total: Int64, elapsed: int, bid: int, ask: int) -> None:
+    """Add a time during which these prices stood."""
+    total[_OBSERVED] += elapsed
+    if bid != UNDEFINED_PRICE and ask != UNDEFINED_PRICE:
+        total[_QUOTED] += elapsed
+        total[_LOCKED] += elapsed * (bid == ask)
+        total[_CROSSED] += elapsed * (bid > ask)
 
 
 def _shares(nanoseconds: Int64) -> TimeShares:
@@ -245,7 +263,8 @@ def _by_character(codes: UInt8) -> dict[str, int]:
 
 def _gaps(events: Events, long_gap: float) -> Gaps:
     ts = events.ts
-    silent = np.where(ts[1:] // NS_PER_DAY == ts[:-1] // NS_PER_DAY, np.diff(ts), 0)
+    silent = np.diff(ts)
+    silent = np.where(silent > SESSION_GAP, 0, silent)
     if len(silent) == 0:
         return Gaps(long_gap, 0, 0.0, "")
     longest = int(silent.argmax())

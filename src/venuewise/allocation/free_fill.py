@@ -59,7 +59,10 @@ def split_freely(
         below = _free_by_venue(shares_open, price, size, fee, rebate, mid, sign, -under, resting, out)
         above = _free_by_venue(shares_open, price, size, fee, rebate, mid, sign, over, resting, ints[TAKEN])
         if above - over * shares_open < below + under * shares_open - TIE:
-            out[:venues] = ints[TAKEN, :venues]
+            for k in range(
+                venues
+            ):  # numba takes two seconds to compile a copy of slices, for its error message
+                out[k] = ints[TAKEN, k]
         return 0.0
     n = _segments(shares_open, price, size, fee, rebate, mid, sign, resting, ints, floats)
     sort_pieces(ints, floats, n)
@@ -122,7 +125,8 @@ def split_freely(
         nodes += 1
         if value < best - TIE or best == np.inf:
             best = value
-            out[:venues] = ints[TAKEN, :venues]
+            for k in range(venues):
+                out[k] = ints[TAKEN, k]
 
         if fractional >= 0 and bound < best - TIE:
             if nodes < NODE_LIMIT:

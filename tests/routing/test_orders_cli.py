@@ -70,7 +70,7 @@ def test_the_dry_run_says_all_that_the_loop_says(folder: Path) -> None:
         assert done.returncode == 2
         told, ended = done.stderr.splitlines()
         assert told == "orders.jsonl, request 3: Object missing required field `symbol`"
-        assert ended.startswith("venuewise: orders.jsonl: found 1 of 4 requests unreadable; expected one")
+        assert ended.startswith("venuewise: orders.jsonl: found 1 of 3 requests unreadable; expected one")
         again.append((done.stdout, Path(out).read_bytes()))
     assert again[0] == again[1]
     lines = [json.loads(line) for line in again[0][0].splitlines()]

@@ -173,13 +173,15 @@ def _frictions(frictions: Frictions | None, latency_ms: float | None) -> Frictio
 def _topic(topic: str, window: str | tuple[str, str] | None) -> Events:
     """Read what a topic holds; the broker is that of the settings (KAFKA_BOOTSTRAP_SERVERS)."""
     try:
-        from venuewise.kafka.settings import load
+        from venuewise.kafka.settings import check_topic, load
         from venuewise.kafka.source import read_topic
     except ImportError as error:
         raise ConfigError(
-            f"reading a topic needs {error.name}, which is not installed: pip install 'venuewise[kafka]'"
+            f"{TOPIC}{topic}: found no {error.name}, which reading a topic needs; "
+            "expected pip install 'venuewise[kafka]'"
         ) from None
-    events, poison = read_topic(load(flags={"topic": topic}), topic)
+    check_topic(topic, TOPIC + topic)
+    events, poison = read_topic(load(), topic)
     if poison:
         note = f"{len(poison)} messages of the topic are no market data; the first: {poison[0].reason}."
         events = replace(events, notes=(*events.notes, note))

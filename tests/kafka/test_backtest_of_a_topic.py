@@ -59,4 +59,4 @@ def test_a_topic_is_read_alone_and_windows_must_hit_it(
         vw.backtest([f"kafka://{topic}", "day.csv"])
     missing = run("backtest", f"kafka://{topic}", KAFKA_BOOTSTRAP_SERVERS=kafka_bootstrap)
     assert (missing.returncode, missing.stdout) == (2, "")
-    assert f"topic {topic} is not there" in missing.stderr
+    assert f"topic {topic}: found none; expected it to be there" in missing.stderr

@@ -156,7 +156,7 @@ def test_rows_that_the_broker_refuses_end_in_one_line(kafka_bootstrap: str, topi
     done = run("produce", csv, "--topic", topic, "--speed", "max", "--limit", 1,
                "--bootstrap-servers", kafka_bootstrap)  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("venuewise: Kafka did not take a message: ")
+    assert done.stderr.startswith("venuewise: Kafka: found a message refused (")
     assert done.stderr.endswith("--resume sends what is missing\n")
     assert done.stderr.count("\n") == 1
 
@@ -251,12 +251,36 @@ def test_bad_options_get_one_line_and_exit_code_2(arguments: list[str], expected
 
 
 def test_a_broker_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"no Kafka broker answers at 127.0.0.1:1 .*venuewise broker up"):
+    with pytest.raises(
+        ConfigError, match=r"found no broker that answers at 127.0.0.1:1 .*venuewise broker up"
+    ):
         topics.ensure_topic(settings_for("127.0.0.1:1"), "t", 1, timeout=0.5)
 
 
+def test_a_broker_that_is_away_is_not_waited_for_once_a_signal_has_asked(
+    events: Events, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_for("127.0.0.1:1")
+    sink = replay.KafkaSink(settings, "t", 1, events, "x", stopped=lambda: True)
+    sink.send(0, 0, b"{}")
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match="found no answer for 1 messages; expected one"):
+        sink.close()
+    with pytest.raises(ConfigError, match="found no broker that answers"):
+        topics.ensure_topic(settings, "t", 1, stopped=lambda: True)
+    assert time.monotonic() - began < 10
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["bad name", "", "x" * 250])
+def test_a_bad_topic_of_a_backtest_is_named_as_it_was_given(name: str) -> None:
+    done = run("backtest", f"kafka://{name}")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"venuewise: kafka://{name}: found {name!r}; expected 1 to 249 letters")
+
+
 def test_a_topic_that_is_not_there_is_named(kafka_bootstrap: str, topic: str) -> None:
-    with pytest.raises(ConfigError, match=f"topic {topic} is not there"):
+    with pytest.raises(ConfigError, match=f"topic {topic}: found none; expected it to be there"):
         topics.wait_for_topic(settings_for(kafka_bootstrap), topic, timeout=0.3)
 
 

@@ -248,6 +248,6 @@ def test_without_a_broker_it_says_so_in_one_line() -> None:
     done = run("route", "--kafka-bootstrap-servers", "127.0.0.1:1")
     assert done.returncode == 2
     assert done.stderr == (
-        "venuewise: no Kafka broker answers at 127.0.0.1:1 (Failed to get metadata: Local: Broker transport failure); "
-        "start one with: venuewise broker up\n"
+        "venuewise: Kafka: found no broker that answers at 127.0.0.1:1 (Failed to get metadata: Local: Broker "
+        "transport failure); expected one: venuewise broker up starts one here\n"
     )

@@ -62,5 +62,5 @@ def test_headers_of_other_programs_are_passed_over(kafka_bootstrap: str, topic: 
 def test_a_topic_without_market_data_is_named(kafka_bootstrap: str, topic: str) -> None:
     settings = settings_for(kafka_bootstrap)
     topics.ensure_topic(settings, topic, 2)
-    with pytest.raises(ConfigError, match=f"topic {topic} holds no market data"):
+    with pytest.raises(ConfigError, match=f"topic {topic}: found no market data"):
         source.read_topic(settings, topic)

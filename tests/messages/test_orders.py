@@ -144,3 +144,10 @@ def test_a_bad_field_of_an_order_is_named(fields: dict[str, Any], expected: str)
 
 def test_a_replacement_of_nothing_is_put_aside() -> None:
     assert "Expected `quantity`, `limit_price` or both" in reason("orders", request("replace"))
+
+
+@pytest.mark.parametrize("kind", ["new", "cancel", "replace"])
+def test_a_request_without_a_symbol_in_it_is_put_aside(kind: str) -> None:
+    rest = {"side": "buy", "quantity": 5, "end": 10**18} if kind == "new" else {}
+    value = msgspec.json.encode({"type": kind, "id": "a", "symbol": "", **rest})
+    assert "of length >= 1 - at `$.symbol`" in reason("orders", value)

@@ -67,8 +67,10 @@ def test_the_dry_run_says_all_that_the_loop_says(folder: Path) -> None:
             "route", "--from", "day.csv", "--orders-file", "orders.jsonl", "--out", out, "--strategy",
             "own_strategies:Nibble", "--fills-topic", "my.fills", LATENCY_MS="2",
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == "orders.jsonl, request 3: Object missing required field `symbol`\n"
+        assert done.returncode == 2
+        told, ended = done.stderr.splitlines()
+        assert told == "orders.jsonl, request 3: Object missing required field `symbol`"
+        assert ended.startswith("venuewise: orders.jsonl: found 1 of 3 requests unreadable; expected one")
         again.append((done.stdout, Path(out).read_bytes()))
     assert again[0] == again[1]
     lines = [json.loads(line) for line in again[0][0].splitlines()]
@@ -87,10 +89,13 @@ def test_the_dry_run_says_all_that_the_loop_says(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--from", "day.csv", "--orders"], "expected --orders-file"),
-        (["--from", "day.csv", "--orders-file", "no.jsonl"], "no.jsonl: No such file"),
-        (["--orders", "--orders-file", "orders.jsonl"], "--orders-file: found it without --from"),
-        (["--window", "13:00:00-14:00:00"], "--window: found it without --from"),
+        (["--from", "day.csv", "--orders"], "found no --orders-file"),
+        (
+            ["--from", "day.csv", "--orders-file", "no.jsonl"],
+            "no.jsonl: found no such file; expected requests",
+        ),
+        (["--orders", "--orders-file", "orders.jsonl"], "--orders-file: found without --from"),
+        (["--window", "13:00:00-14:00:00"], "--window: found without --from"),
         (["--out", "x", "--topic", "x"], "topic x: found it for market and decisions; expected a topic of"),
         (
             ["--orders", "--fills-topic", "x", "--reports-topic", "x"],

@@ -212,13 +212,14 @@ def produce(
     rows, sink = None, None
     with stop_on_signals() as stop:
         if not dry_run:
-            count = topics.ensure_topic(settings, settings.topic, partitions)
+            count = topics.ensure_topic(settings, settings.topic, partitions, stopped=lambda: bool(stop))
             source = replay.fingerprint(events)
             if resume:
                 rows = replay.unsent_rows(settings, settings.topic, count, events, source)
             sink = replay.KafkaSink(
                 settings, settings.topic, count, events, source,
                 compression=compression.value, linger_ms=1 if factor is not None else 20,
+                stopped=lambda: bool(stop),
             )  # fmt: skip
         total = min(len(events) if rows is None else len(rows), limit or len(events))
         with progress_bar("rows") as tell:

@@ -117,17 +117,21 @@ def venue_sim(
 def orders_over_files(
     settings: Settings, files: list[Path], requests: Path | None, out: Path | None, limit: int | None
 ) -> None:
-    """Run router and venues in lock step over files: reports, child orders and fills on stdout, by lines."""
+    """Run router and venues in lock step over files: reports, child orders and fills on stdout, by lines.
+
+    Raises
+    ------
+    ConfigError
+        At the end, if requests could not be read: the others have been worked then.
+    """
     from venuewise.data.reader import read
-    from venuewise.files import whole_file
+    from venuewise.files import read_bytes, whole_file
     from venuewise.routing.closed_loop import ClosedLoop
 
     if requests is None:
-        raise ConfigError("--orders with --from: expected --orders-file, the requests to work")
-    try:
-        lines = [line for line in requests.read_bytes().splitlines() if line.strip()]
-    except OSError as error:
-        raise ConfigError(f"{requests}: {error.strerror}") from None
+        raise ConfigError("--orders with --from: found no --orders-file; expected the requests to work")
+    text = read_bytes(requests, "requests, one JSON object a line")
+    lines = [line for line in text.splitlines() if line.strip()]
     loop = ClosedLoop(_routers(settings)(), _venues(settings)())
     events = read(files, window=settings.window)
     topics = {
@@ -148,6 +152,11 @@ def orders_over_files(
                     topic = topics[output.role].encode()
                     sys.stdout.buffer.write(b'{"topic":"%b","message":%b}\n' % (topic, output.value))
         sys.stdout.buffer.flush()
+    if dead:
+        raise ConfigError(
+            f"{requests}: found {len(dead)} of {len(lines)} requests unreadable; expected one request a line "
+            "(the others were worked, and what is written is whole)"
+        )
 
 
 def _rehearse(settings: Settings) -> None:

@@ -93,7 +93,9 @@ def route(
     """Decide at every update of a topic (or file) how an order would be split, or work real parent orders."""
     need_kafka()
     if window is not None and not from_file:
-        raise ConfigError("--window: found it without --from; of a topic every row is routed")
+        raise ConfigError(
+            "--window: found without --from; expected --from FILE: of a topic every row is routed"
+        )
     settings = load_settings(
         config, preset, print_config=print_config, topic=topic, out=None if from_file else out,
         order_size=order_size, side=side, algorithm=algorithm, horizon_s=horizon_s, greedy_l2=greedy_l2, levels=levels,
@@ -109,7 +111,9 @@ def route(
                 settings, from_file, orders_file, None if out in (None, "-") else Path(str(out)), limit
             )
         elif orders_file is not None:
-            raise ConfigError("--orders-file: found it without --from; orders of a service come from a topic")
+            raise ConfigError(
+                "--orders-file: found without --from; expected --from FILE, or orders from a topic"
+            )
         else:
             serve_orders(settings, show=show, limit=limit, idle_exit=idle_exit)
         return 0

@@ -56,6 +56,10 @@ def _client(
     try:
         return kind(properties, **options)
     except KafkaException as failure:
-        raise ConfigError(f"Kafka settings: {failure.args[0].str()}") from None
+        raise ConfigError(
+            f"Kafka settings: found {failure.args[0].str()}; expected properties that librdkafka takes"
+        ) from None
     except (TypeError, ValueError) as failure:
-        raise ConfigError(f"Kafka settings: {failure}") from None
+        raise ConfigError(
+            f"Kafka settings: found {failure}; expected properties that librdkafka takes"
+        ) from None

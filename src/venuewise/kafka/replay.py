@@ -27,6 +27,9 @@ from venuewise.kafka.topics import partition_of
 from venuewise.messages.market import MARKET_HEADERS, SYNTHETIC_HEADER, encode
 
 FLUSH_SECONDS: Final = 30.0
+STOPPED_SECONDS: Final = 2.0
+"""How long the last messages may take to get through: always, and once a signal has asked to stop."""
+_WAIT_SECONDS: Final = 0.1
 
 _LOOK_BACK: Final = 1000
 _CHUNK: Final = 256
@@ -129,6 +132,8 @@ class KafkaSink:
         "lz4", "zstd", "gzip", "snappy" or "none".
     linger_ms : int
         How long librdkafka collects messages for one request.
+    stopped : callable
+        Asked during waits; a broker that is away is not waited for once it says yes.
     """
 
     def __init__(
@@ -141,7 +146,9 @@ class KafkaSink:
         *,
         compression: str = "lz4",
         linger_ms: int = 1,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._stopped = stopped
         self._topic = topic
         self._keys = [symbol.encode() for symbol in events.symbols]
         self._partitions = [partition_of(key, partitions) for key in self._keys]
@@ -152,7 +159,7 @@ class KafkaSink:
         self._producer = clients.producer(
             settings,
             {"enable.idempotence": True, "delivery.report.only.error": True},
-            preferred={"compression.type": compression, "linger.ms": linger_ms},
+            preferred={"log_level": 0, "compression.type": compression, "linger.ms": linger_ms},
             on_delivery=self._note_failure,
         )
 
@@ -170,21 +177,29 @@ class KafkaSink:
                 self._producer.produce(self._topic, value, key, partition, headers=headers)
                 break
             except BufferError:
-                self._producer.poll(0.1)
+                self._producer.poll(_WAIT_SECONDS)
+                if self._stopped():
+                    self.close()
             except KafkaException as failure:
-                raise ConfigError(f"Kafka refused row {row}: {failure.args[0].str()}") from None
+                raise ConfigError(
+                    f"Kafka: found row {row} refused ({failure.args[0].str()}); expected it to be taken"
+                ) from None
         self._producer.poll(0)
         self._check()
 
     def close(self) -> None:
-        unanswered = int(self._producer.flush(FLUSH_SECONDS))
+        began = time.monotonic()
+        while unanswered := int(self._producer.flush(_WAIT_SECONDS)):  # no signal is heard during a wait
+            self._check()
+            if time.monotonic() - began > (STOPPED_SECONDS if self._stopped() else FLUSH_SECONDS):
+                raise ConfigError(f"Kafka: found no answer for {unanswered} messages; expected one: {_GO_ON}")
         self._check()
-        if unanswered:
-            raise ConfigError(f"Kafka did not answer for {unanswered} messages; {_GO_ON}")
 
     def _check(self) -> None:
         if self._failed:
-            raise ConfigError(f"Kafka did not take a message: {self._failed[0].str()}; {_GO_ON}")
+            raise ConfigError(
+                f"Kafka: found a message refused ({self._failed[0].str()}); expected it to be taken: {_GO_ON}"
+            )
 
 
 def fingerprint(events: Events) -> str:

@@ -60,6 +60,18 @@ Cost = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=_NAME)]
 
 
+def check_topic(topic: str, where: str) -> None:
+    """Refuse what cannot be the name of a topic; `where` is what the user gave.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot.
+    """
+    if not re.fullmatch(_NAME, topic):
+        raise ConfigError(f"{where}: found {topic!r}; {_EXPECTED[_NAME]}")
+
+
 def _as_properties(table: object) -> object:
     """Flatten nested tables to dotted names, so that `ssl.ca.location = "x"` needs no quotes in TOML."""
     if not isinstance(table, Mapping):

@@ -85,6 +85,7 @@ def read_to_end(settings: Settings, topic: str, *, last: int | None = None) -> I
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
         },
+        preferred={"log_level": 0},
     )
     try:
         for partition in range(partitions):
@@ -99,7 +100,9 @@ def read_to_end(settings: Settings, topic: str, *, last: int | None = None) -> I
                 if messages:
                     deadline = time.monotonic() + BROKER_SECONDS
                 elif time.monotonic() > deadline:
-                    raise ConfigError(f"topic {topic} cannot be read: no answer from the broker")
+                    raise ConfigError(
+                        f"topic {topic}: found no answer from the broker; expected its messages"
+                    )
                 for message in messages:
                     error = message.error()
                     if error is None and message.offset() < high:
@@ -107,9 +110,13 @@ def read_to_end(settings: Settings, topic: str, *, last: int | None = None) -> I
                     elif error is None or error.code() == KafkaError._PARTITION_EOF:
                         at_end = True
                     else:
-                        raise ConfigError(f"topic {topic} cannot be read: {error.str()}")
+                        raise ConfigError(
+                            f"topic {topic}: found it unreadable ({error.str()}); expected its messages"
+                        )
     except KafkaException as failure:
-        raise ConfigError(f"topic {topic} cannot be read: {failure.args[0].str()}") from None
+        raise ConfigError(
+            f"topic {topic}: found it unreadable ({failure.args[0].str()}); expected its messages"
+        ) from None
     finally:
         consumer.close()
 
@@ -169,7 +176,7 @@ def read_topic(
         parts.append(decoded.events.take(np.array(kept, np.int64)))
         seen += len(batch)
     if not numbers:
-        raise ConfigError(f"topic {topic} holds no market data; produce to it first")
+        raise ConfigError(f"topic {topic}: found no market data; expected some: produce to it first")
     joined = replace(_joined(parts), source=(f"kafka://{topic}",))
     if len(about) == 1:
         joined = _described(joined, *about.values())

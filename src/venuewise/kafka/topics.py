@@ -22,6 +22,7 @@ COMPACTED: Final = {
 }
 """Properties of a topic that keeps the last message of each key."""
 _POLL_SECONDS: Final = 0.1
+_ANSWER_SECONDS: Final = 1.0
 _MURMUR_FACTOR: Final = 0x5BD1E995
 _MURMUR_SEED: Final = 0x9747B28C
 _UINT32: Final = 0xFFFFFFFF
@@ -33,6 +34,7 @@ def ensure_topic(
     partitions: int,
     timeout: float = BROKER_SECONDS,
     config: dict[str, str] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> int:
     """Make a topic if it is not there, wait until all its partitions have a leader, and count them.
 
@@ -48,6 +50,8 @@ def ensure_topic(
         Seconds to wait for the broker and for the topic, each.
     config : dict, optional
         Properties of a new topic (`COMPACTED` for one that keeps the last message of each key).
+    stopped : callable
+        Asked again and again; ends the wait for the broker where it says yes.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def ensure_topic(
         If no broker answers, or it does not make the topic.
     """
     admin = clients.admin(settings)
-    if topic not in _metadata(admin, settings, timeout).topics:
+    if topic not in _metadata(admin, settings, timeout, stopped).topics:
         made = admin.create_topics(
             [NewTopic(topic, partitions, config=config or {})], operation_timeout=timeout
         )[topic]
@@ -64,8 +68,11 @@ def ensure_topic(
         except KafkaException as failure:
             error = failure.args[0]
             if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise ConfigError(f"topic {topic} could not be made: {error.str()}") from None
-    return _wait(admin, settings, topic, timeout)
+                raise ConfigError(
+                    f"topic {topic}: found none, nor could it be made ({error.str()}); "
+                    "expected one, or the right to make it"
+                ) from None
+    return _wait(admin, settings, topic, timeout, stopped)
 
 
 def wait_for_topic(
@@ -132,14 +139,21 @@ def _murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
-def _metadata(admin: Any, settings: Settings, timeout: float) -> Any:
-    try:
-        return admin.list_topics(timeout=timeout)
-    except KafkaException as failure:
-        raise ConfigError(
-            f"no Kafka broker answers at {settings.kafka_bootstrap_servers} ({failure.args[0].str()}); "
-            "start one with: venuewise broker up"
-        ) from None
+def _metadata(
+    admin: Any, settings: Settings, timeout: float, stopped: Callable[[], bool] = lambda: False
+) -> Any:
+    """Ask the broker for its topics, in short waits: no signal is heard during one."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return admin.list_topics(timeout=min(timeout, _ANSWER_SECONDS))
+        except KafkaException as failure:
+            if time.monotonic() < deadline and not stopped():
+                continue
+            raise ConfigError(
+                f"Kafka: found no broker that answers at {settings.kafka_bootstrap_servers} "
+                f"({failure.args[0].str()}); expected one: venuewise broker up starts one here"
+            ) from None
 
 
 def _wait(
@@ -151,9 +165,11 @@ def _wait(
 ) -> int:
     deadline = time.monotonic() + timeout
     while True:
-        found = _metadata(admin, settings, min(timeout, BROKER_SECONDS)).topics.get(topic)
+        found = _metadata(admin, settings, min(timeout, BROKER_SECONDS), stopped).topics.get(topic)
         if found is not None and found.partitions and all(p.leader >= 0 for p in found.partitions.values()):
             return len(found.partitions)
         if time.monotonic() > deadline or stopped():
-            raise ConfigError(f"topic {topic} is not there; produce to it first, or name another")
+            raise ConfigError(
+                f"topic {topic}: found none; expected it to be there: produce to it first, or name another"
+            )
         time.sleep(_POLL_SECONDS)

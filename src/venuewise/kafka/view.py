@@ -24,6 +24,7 @@ from venuewise.kafka.letters import read_headers
 from venuewise.kafka.settings import Settings
 from venuewise.kafka.topics import BROKER_SECONDS, wait_for_topic
 from venuewise.messages.market import DECISION_SCHEMA, HEADER_SCHEMA, MARKET_SCHEMA
+from venuewise.messages.orders import CHILD_SCHEMA, FILL_SCHEMA, ORDER_SCHEMA, REPORT_SCHEMA
 
 _BATCH: Final = 500
 _POLL_SECONDS: Final = 0.2
@@ -36,9 +37,15 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "time", "symbol", "venue", "action", "side", "price", "size", "bid size", "bid", "ask", "ask size", "sequence",
     ),
     DECISION_SCHEMA: ("time", "symbol", "order", "algorithm", "allocation", "executed", "fill rate", "cost"),
+    ORDER_SCHEMA: ("type", "id", "symbol", "side", "quantity", "start", "end", "limit_price", "strategy"),
+    CHILD_SCHEMA: ("ts", "symbol", "id", "side", "venue", "quantity", "limit_price", "sweep"),
+    FILL_SCHEMA: ("ts", "symbol", "child", "venue_id", "shares", "price", "fee", "cumulative", "done"),
+    REPORT_SCHEMA: (
+        "ts", "symbol", "order", "status", "reason", "quantity", "filled", "in_flight", "open", "average_price",
+    ),
     "": ("partition", "offset", "key", "value"),
 }  # fmt: skip
-"""Columns shown for each schema; "" stands for anything else."""
+"""Columns shown for each schema; "" stands for anything else. Those of orders are fields of their messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ def records(
     consumer = clients.consumer(
         settings,
         {"group.id": "venuewise-view", "enable.auto.commit": False},
-        preferred={"isolation.level": "read_committed", "fetch.wait.max.ms": 100},
+        preferred={"log_level": 0, "isolation.level": "read_committed", "fetch.wait.max.ms": 100},
     )
     try:
         starts = []
@@ -112,11 +119,15 @@ def records(
                 if error is None:
                     yield as_record(message)
                 elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():
-                    raise ConfigError(f"topic {topic} cannot be read: {error.str()}")
+                    raise ConfigError(
+                        f"topic {topic}: found it unreadable ({error.str()}); expected its messages"
+                    )
             if not messages:
                 yield None
     except KafkaException as failure:
-        raise ConfigError(f"topic {topic} cannot be read: {failure.args[0].str()}") from None
+        raise ConfigError(
+            f"topic {topic}: found it unreadable ({failure.args[0].str()}); expected its messages"
+        ) from None
     finally:
         consumer.close()
 
@@ -172,6 +183,8 @@ def cells(record: Record, venue_names: Mapping[int, str]) -> tuple[str, ...]:
         shown = [value.get(name) for name in ("timestamp", "symbol", "order_size", "algorithm")]
         shown += [value.get("allocation", value.get("refused"))]
         shown += [summary.get("total_executed"), summary.get("fill_rate"), value.get("total_cost")]
+    elif record.schema:
+        shown = [value.get(name) for name in COLUMNS[record.schema]]
     else:
         shown = [record.partition, record.offset, _text(record.key), _text(record.raw)]
     return tuple(_clean(item) for item in shown)

@@ -34,7 +34,7 @@ _UNIT: Final = Decimal("1e-9")
 _EXACT: Final = Context(prec=30, traps=[Inexact, InvalidOperation])
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]*\Z")]
-Symbol = Annotated[str, msgspec.Meta(max_length=MAX_SYMBOL)]
+Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SYMBOL)]
 Shares = Annotated[int, msgspec.Meta(ge=1, le=MAX_QUANTITY)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Publisher = Annotated[int, msgspec.Meta(ge=0, le=65_535)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +16,10 @@ import venuewise as vw
 from tests.kafka.helpers import run
 from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events
 from venuewise.errors import ConfigError
+from venuewise.kafka.processing import Incoming
 from venuewise.market.book import Quotes, Side
 from venuewise.market.venues import load_venues
+from venuewise.messages.market import encode
 from venuewise.routing.whatif import Algorithm, WhatIf, WhatIfSettings
 from venuewise.strategies import ChildOrder, ParentOrder
 
@@ -237,6 +240,96 @@ def test_at_an_interval_it_decides_no_sooner_and_always_at_the_first_row_after(e
         else:
             assert decision["refused"].startswith("no venue shows")
     assert 1_000 < waited < len(said) - 200
+
+
+def spread(events: Events, symbols: int, publishers: int, seed: int) -> Events:
+    """The same rows, each given to one of many symbols and publishers in no order."""
+    rng = np.random.default_rng(seed)
+    ids = rng.permutation(60_000)[:publishers]
+    return replace(
+        events,
+        symbol=rng.integers(0, symbols, len(events)).astype(np.int32),
+        symbols=tuple(f"S{i}" for i in rng.permutation(symbols)),
+        venue=rng.integers(0, publishers, len(events)).astype(np.int16),
+        publishers=tuple(ids.tolist()),
+    )
+
+
+@pytest.mark.parametrize("interval_ms", [0, 300])
+def test_a_router_that_starts_again_from_its_state_decides_as_one_that_never_stopped(
+    events: Events, interval_ms: float
+) -> None:
+    """Many symbols, each with many venues that come in any order; batches of any length."""
+    settings = WhatIfSettings(SIZE, levels=LEVELS, max_age_ms=4_000, interval_ms=interval_ms)
+    many = spread(events, 30, 50, seed=4)
+    messages = [Incoming(value, None) for value in encode(many)]
+    expected = [output.value for output in WhatIf(settings, TABLE).process("market", messages).outputs]
+    router, state, said = WhatIf(settings, TABLE), dict[bytes, bytes | None](), list[bytes]()
+    rng = np.random.default_rng(2)
+    while len(said) < len(messages):
+        part = messages[len(said) : len(said) + int(rng.integers(1, 200))]
+        said += [output.value for output in router.process("market", part).outputs]
+        state |= dict(router.changes())
+        if rng.random() < 0.3:
+            router = WhatIf(settings, TABLE)
+            router.restore([(key, value) for key, value in state.items() if value is not None])
+    assert said == expected
+
+
+def test_the_venues_of_a_decision_are_those_that_ever_quoted_the_symbol_by_their_ids(events: Events) -> None:
+    many = spread(events, 30, 50, seed=4)
+    heard: dict[str, set[int]] = {}
+    for row, decision in enumerate(decided(WhatIfSettings(SIZE, levels=LEVELS), many)):
+        venues = heard.setdefault(many.symbols[many.symbol[row]], set())
+        venues.add(many.publishers[many.venue[row]])
+        if "refused" not in decision:
+            assert [venue["venue_id"] for venue in decision["venues"]] == sorted(venues)
+
+
+def test_the_room_that_books_take_follows_what_is_shown(events: Events) -> None:
+    """Three thousand publishers and two thousand symbols, but few of a symbol's rows: not a table of all with all."""
+    router = WhatIf(WhatIfSettings(SIZE, levels=1), TABLE)
+    many = spread(events, 2_000, 3_000, seed=1)
+    router.route(many.take(slice(2_000)), synthetic=True)
+    assert sum(column.nbytes for column in router.books.pool) < 2_000_000
+
+
+def test_a_message_alone_touches_no_more_of_many_symbols_than_of_one(events: Events) -> None:
+    def fastest(symbols: int) -> float:
+        router = WhatIf(WhatIfSettings(SIZE), TABLE)
+        many = replace(
+            events,
+            symbol=np.arange(len(events), dtype=np.int32) % symbols,
+            symbols=tuple(f"S{i}" for i in range(symbols)),
+        )
+        messages = [Incoming(value, None) for value in encode(many)]
+        router.process("market", messages)
+        took = []
+        for message in messages[:200]:
+            began = time.thread_time_ns()
+            router.process("market", [message])
+            router.changes()
+            took.append(time.thread_time_ns() - began)
+        return float(np.percentile(took, 10))
+
+    assert fastest(2_000) < 2 * fastest(1)
+
+
+def test_levels_that_a_file_lacks_are_empty_and_those_beyond_the_wanted_are_passed_over(
+    events: Events,
+) -> None:
+    def cut(levels: int) -> Events:
+        return replace(
+            events,
+            **{
+                name: getattr(events, name)[:, :levels].copy()
+                for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")
+            },
+        )
+
+    wanted = WhatIfSettings(SIZE, levels=LEVELS)
+    assert decided(wanted, events) == decided(wanted, cut(LEVELS))
+    assert decided(wanted, cut(1)) == decided(WhatIfSettings(SIZE, levels=1), events)
 
 
 class Careful:

@@ -63,8 +63,8 @@ class Echo(WhatIf):
         n, one = len(batch), self.decided
         venues = slice(int(one.venues[0]))
         same = one._replace(
-            **{name: np.repeat(getattr(one, name)[:1], n) for name in Decisions._fields[:8]},
-            **{name: np.tile(getattr(one, name)[venues], n) for name in Decisions._fields[8:]},
+            **{name: np.repeat(getattr(one, name)[:1], n) for name in Decisions._fields[:9]},
+            **{name: np.tile(getattr(one, name)[venues], n) for name in Decisions._fields[9:]},
         )
         same.first[:] = np.arange(n) * int(one.venues[0])
         flags = np.full(n, synthetic, np.uint8)

@@ -15,6 +15,7 @@ import pytest
 import venuewise as vw
 from tests.kafka.helpers import run
 from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events
+from venuewise.data.sessions import SESSION_GAP
 from venuewise.errors import ConfigError
 from venuewise.kafka.processing import Incoming
 from venuewise.market.book import Quotes, Side
@@ -31,7 +32,7 @@ TABLE = load_venues()
 
 @pytest.fixture(scope="module")
 def events() -> Events:
-    """Four venues and two symbols, with books that are cleared, empty, one-sided, crossed and long unheard of."""
+    """Four venues and two symbols, two sessions; books are cleared, empty, one-sided, crossed and long unheard of."""
     made = vw.generate(venues=4, symbols=["AAPL", "MSFT"], duration="8s", seed=12)
     rng = np.random.default_rng(1)
     n = len(made)
@@ -44,7 +45,10 @@ def events() -> Events:
     crossed = (rng.random(n) < 0.02) & (whole["bid_px"][:, 0] != UNDEFINED_PRICE)
     whole["ask_px"][crossed, 0] = whole["bid_px"][crossed, 0]
     silent = (made.venue == 3) & (made.ts > made.ts[n // 2])
-    return replace(made, **whole).take(np.flatnonzero(~silent))
+    night = np.where(np.arange(n) < 3 * n // 4, 0, 2 * SESSION_GAP)
+    return replace(made, **whole, ts_event=made.ts_event + night, ts_recv=made.ts_recv + night).take(
+        np.flatnonzero(~silent)
+    )
 
 
 @dataclass
@@ -70,6 +74,8 @@ class Reference:
         symbol = events.symbols[events.symbol[row]]
         book = self.books.setdefault(events.symbols[events.symbol[row]], {})
         now = int(events.ts[row])
+        if book and now - max(ts for ts, _ in book.values()) > SESSION_GAP:
+            book.clear()
         publisher = events.publishers[events.venue[row]]
         take_px, take_sz, far_px, far_sz = (
             (events.ask_px, events.ask_sz, events.bid_px, events.bid_sz)
@@ -276,14 +282,76 @@ def test_a_router_that_starts_again_from_its_state_decides_as_one_that_never_sto
     assert said == expected
 
 
-def test_the_venues_of_a_decision_are_those_that_ever_quoted_the_symbol_by_their_ids(events: Events) -> None:
+def test_the_venues_of_a_decision_are_those_that_quoted_the_symbol_in_its_session_by_their_ids(
+    events: Events,
+) -> None:
     many = spread(events, 30, 50, seed=4)
-    heard: dict[str, set[int]] = {}
+    reference = Reference("buy")
     for row, decision in enumerate(decided(WhatIfSettings(SIZE, levels=LEVELS), many)):
-        venues = heard.setdefault(many.symbols[many.symbol[row]], set())
-        venues.add(many.publishers[many.venue[row]])
+        known, _ = reference.shown(many, row)
         if "refused" not in decision:
-            assert [venue["venue_id"] for venue in decision["venues"]] == sorted(venues)
+            assert [venue["venue_id"] for venue in decision["venues"]] == sorted(known)
+
+
+def said_of(router: WhatIf, state: dict[bytes, bytes | None], **values: object) -> dict[str, Any]:
+    """Route one message, keep the state that it leaves, and return the decision."""
+    message = {
+        "ts_event": 10**18,
+        "publisher_id": 2,
+        "symbol": "A",
+        "ask_px_00": 10.02,
+        "ask_sz_00": 100,
+        **values,
+    }
+    done = router.process("market", [Incoming(msgspec.json.encode(message), None)])
+    state |= dict(router.changes())
+    decision: dict[str, Any] = msgspec.json.decode(done.outputs[0].value)
+    return decision
+
+
+def again(state: dict[bytes, bytes | None], settings: WhatIfSettings) -> WhatIf:
+    router = WhatIf(settings, TABLE)
+    router.restore([(key, value) for key, value in state.items() if value is not None])
+    return router
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_new_session_finds_no_book_of_a_venue_that_was_silent_since(restart: bool) -> None:
+    settings, state = WhatIfSettings(SIZE), dict[bytes, bytes | None]()
+    router = WhatIf(settings, TABLE)
+    for publisher in (2, 5, 8):
+        said_of(router, state, publisher_id=publisher)
+    router = again(state, settings) if restart else router
+    said_of(
+        router, state, publisher_id=2, ts_event=10**18 + SESSION_GAP
+    )  # not longer than the gap: the same session
+    assert {key for key, value in state.items() if key.startswith(b"book|") and value is not None} == {
+        b"book|A|2", b"book|A|5", b"book|A|8",
+    }  # fmt: skip
+    router = again(state, settings) if restart else router
+    decision = said_of(router, state, publisher_id=5, ts_event=10**18 + 2 * SESSION_GAP + 1)
+    assert [venue["venue_id"] for venue in decision["venues"]] == [5]
+    assert {key for key, value in state.items() if key.startswith(b"book|") and value is not None} == {
+        b"book|A|5"
+    }
+    router = again(state, settings) if restart else router
+    decision = said_of(router, state, publisher_id=2, ts_event=10**18 + 2 * SESSION_GAP + 2)
+    assert [venue["venue_id"] for venue in decision["venues"]] == [2, 5]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_where_the_far_side_has_gone_there_is_no_mid_and_where_it_never_was_the_ask_is_the_measure(
+    restart: bool,
+) -> None:
+    settings, state = WhatIfSettings(SIZE), dict[bytes, bytes | None]()
+    router = WhatIf(settings, TABLE)
+    assert said_of(router, state)["mid"] == 10.02
+    assert said_of(router, state, bid_px_00=10.0, bid_sz_00=100)["mid"] == 10.01
+    refused = "no venue shows a bid: there is no mid to measure against"
+    assert said_of(router, state)["refused"] == refused
+    router = again(state, settings) if restart else router
+    assert said_of(router, state)["refused"] == refused
+    assert said_of(router, state, symbol="B")["mid"] == 10.02
 
 
 def test_the_room_that_books_take_follows_what_is_shown(events: Events) -> None:

@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from venuewise.allocation.optimum import EXACT_FILL, GREEDY_EXACT_FILL
 from venuewise.data.events import Events, Int64, UInt8
@@ -23,7 +24,16 @@ from venuewise.market.venues import Venue, VenueTable, fees
 from venuewise.messages.market import Decoder, joined_text
 from venuewise.messages.names import Names
 from venuewise.routing.decision_json import ROOM, VENUE_ROOM, Texts, write_decisions
-from venuewise.routing.whatif_books import Books, Rows, as_books_take_them, hear_all, rows_that_stand
+from venuewise.routing.whatif_books import (
+    SEEN,
+    SEEN_AND_SAVED,
+    Books,
+    Rows,
+    as_books_take_them,
+    hear_all,
+    rows_that_stand,
+    unheard,
+)
 from venuewise.routing.whatif_decisions import (
     DECIDED,
     MODEL,
@@ -33,7 +43,7 @@ from venuewise.routing.whatif_decisions import (
     no_decisions,
     room_for,
 )
-from venuewise.routing.whatif_state import BookWriter
+from venuewise.routing.whatif_state import BOOK, CLOCK, FAR, BookWriter
 from venuewise.routing.whatif_strategy import ask_at_rows
 from venuewise.strategies import BestAsk, BuiltIn, Static, Strategy, Twap, Vwap
 from venuewise.strategies.kernels import PARAMETERS
@@ -41,7 +51,6 @@ from venuewise.strategies.kernels import PARAMETERS
 Algorithm = Literal["exact", "greedy", "best_ask", "twap", "vwap", "optimized"]
 ALGORITHMS: Final = get_args(Algorithm)
 
-_CLOCK: Final = b"clock|"
 _RESTORED_AT_ONCE: Final = 5_000
 
 
@@ -123,6 +132,7 @@ class WhatIf:
         self.plan = settings.plan()
         self.decoder = Decoder(settings.levels)
         self.books = Books(settings.levels, buy=self.plan.sign > 0)
+        self._far_side = b"bid" if self.plan.sign > 0 else b"ask"
         self._fees = fees(())
         self._common = self._texts_of_all()
         self._venue_texts = (*joined_text(()), *joined_text(()))
@@ -150,7 +160,7 @@ class WhatIf:
         batch = as_books_take_them(batch, self.settings.levels)
         rows = self._rows_of(batch)
         decisions, reasons = self._decide(rows)
-        self._note_changes(batch, rows)
+        self._note_changes(batch, rows, decisions.begins)
         flags = np.broadcast_to(np.asarray(synthetic, np.uint8), len(batch))
         outputs = self._outputs(rows, decisions, reasons, np.ascontiguousarray(flags))
         return Processed(outputs, [], self._counts(decisions))
@@ -161,8 +171,8 @@ class WhatIf:
         return changed
 
     def restore(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
-        """Take over the venues' last rows."""
-        saved = [value for key, value in entries if not key.startswith(_CLOCK)]
+        """Take over the venues' last rows, and what is known of symbols."""
+        saved = [value for key, value in entries if key.startswith(BOOK)]
         for start in range(0, len(saved), _RESTORED_AT_ONCE):
             batch = self.decoder.decode(saved[start : start + _RESTORED_AT_ONCE])
             if batch.poison:
@@ -170,9 +180,13 @@ class WhatIf:
             rows = self._rows_of(batch.events)
             hear_all(self.books.pool, rows)
         for key, value in entries:
-            if key.startswith(_CLOCK):
-                code = self.books.code_of(key.removeprefix(_CLOCK).decode())
+            kind, _, symbol = key.partition(b"|")
+            if kind == CLOCK[:-1]:
+                code = self.books.code_of(symbol.decode())
                 self.books.pool.decided_at[code] = int(value)
+            elif kind == FAR[:-1] and value == self._far_side:
+                code = self.books.code_of(symbol.decode())
+                self.books.pool.far_seen[code] = SEEN_AND_SAVED
         self._learn_names()
 
     def _rows_of(self, batch: Events) -> Rows:
@@ -205,10 +219,16 @@ class WhatIf:
         decide_rows(pool, rows, self.plan, taker_fee, rebate, room_for(most, self.plan.depth), decisions)
         return decisions, []
 
-    def _note_changes(self, batch: Events, rows: Rows) -> None:
+    def _note_changes(self, batch: Events, rows: Rows, begins: npt.NDArray[np.bool_]) -> None:
         """Note what the batch left in the books."""
-        books, keys = self.books, self._keys
-        stand = rows_that_stand(books.pool, rows)
+        books, keys, pool = self.books, self._keys, self.books.pool
+        for code in np.unique(rows.symbol[begins]).tolist():
+            for publisher in unheard(pool, code):
+                self._changed[b"%b%b|%d" % (BOOK, keys[code], publisher)] = None
+        for code in np.unique(rows.symbol[pool.far_seen[rows.symbol] == SEEN]).tolist():
+            self._changed[FAR + keys[code]] = self._far_side
+            pool.far_seen[code] = SEEN_AND_SAVED
+        stand = rows_that_stand(pool, rows)
         self._changed.update(
             self._writer.write(
                 batch,
@@ -222,7 +242,7 @@ class WhatIf:
         )
         if self.plan.interval:
             for code in np.unique(rows.symbol).tolist():
-                self._changed[_CLOCK + keys[code]] = b"%d" % books.pool.decided_at[code]
+                self._changed[CLOCK + keys[code]] = b"%d" % pool.decided_at[code]
 
     def _outputs(
         self, rows: Rows, decisions: Decisions, reasons: Sequence[str], synthetic: UInt8

@@ -15,11 +15,12 @@ import numpy as np
 
 from venuewise._jit import kernel
 from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events, Int64
+from venuewise.data.sessions import begins_session
 from venuewise.market.book import shown
 from venuewise.messages.names import Names
 
 UNHEARD: Final = np.iinfo(np.int64).min
-"""Time of a venue that has a place in a symbol's book, and has not spoken yet."""
+"""Time of a venue that has a place in a symbol's book, and has not spoken in its session."""
 NEVER: Final = -1
 SEEN: Final = 1
 SEEN_AND_SAVED: Final = 2
@@ -50,7 +51,7 @@ class Pool(NamedTuple):
     publisher, venue : ndarray of int64
         Publisher id, and code of the venue in `Books.publishers`.
     ts : ndarray of int64
-        Time of the last row, ns; `UNHEARD` where there was none.
+        Time of the last row, ns; `UNHEARD` where there was none in the session.
     take_px, take_sz : ndarray of int64, shape (slots, depth)
     far_px : ndarray of int64
     row : ndarray of int64
@@ -147,6 +148,24 @@ def hear(pool: Pool, rows: Rows, row: int) -> None:
 
 
 @kernel
+def forget_if_over(pool: Pool, symbol: int, now: int) -> bool:
+    """Empty a symbol's books where a row at `now` begins a session; tell whether it does.
+
+    The rows that the venues last sent say when the symbol was last heard of, so what is saved of them says it too.
+    """
+    first, last = pool.first[symbol], pool.first[symbol] + pool.venues[symbol]
+    before = UNHEARD
+    for slot in range(first, last):
+        before = max(before, pool.ts[slot])
+    if before == UNHEARD or not begins_session(before, now):
+        return False
+    for slot in range(first, last):
+        pool.ts[slot] = UNHEARD
+    pool.decided_at[symbol] = NEVER
+    return True
+
+
+@kernel
 def hear_all(pool: Pool, rows: Rows) -> None:
     """Take over what all rows show."""
     for row in range(len(rows.ts)):
@@ -155,11 +174,11 @@ def hear_all(pool: Pool, rows: Rows) -> None:
 
 @kernel
 def rows_that_stand(pool: Pool, rows: Rows) -> Int64:
-    """Return the rows of a batch, all heard, that no later one of the same symbol and venue replaces."""
+    """Return the rows of a batch, all heard, that are in the books: no later one replaces them, no session ended."""
     found = np.empty(len(rows.ts), np.int64)
     k = 0
     for row in range(len(rows.ts)):
-        if pool.row[rows.slot[row]] == row:
+        if pool.row[rows.slot[row]] == row and pool.ts[rows.slot[row]] != UNHEARD:
             found[k] = row
             k += 1
     return found[:k]
@@ -185,6 +204,13 @@ def as_books_take_them(batch: Events, depth: int) -> Events:
         bid_sz=fitted(batch.bid_sz, 0),
         ask_sz=fitted(batch.ask_sz, 0),
     )
+
+
+def unheard(pool: Pool, symbol: int) -> list[int]:
+    """Return the publisher ids of the symbol's venues that have not spoken in its session."""
+    slots = slice(int(pool.first[symbol]), int(pool.first[symbol] + pool.venues[symbol]))
+    found: list[int] = pool.publisher[slots][pool.ts[slots] == UNHEARD].tolist()
+    return found
 
 
 class Books:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from venuewise._jit import kernel
 from venuewise.allocation.optimum import allocate_kernel
@@ -12,7 +13,7 @@ from venuewise.allocation.pieces import scratch
 from venuewise.allocation.split import split_cost
 from venuewise.data.events import PRICE_SCALE, Int64
 from venuewise.market.book import reference_price, view_quotes
-from venuewise.routing.whatif_books import NEVER, UNHEARD, Pool, Rows, hear
+from venuewise.routing.whatif_books import NEVER, UNHEARD, Pool, Rows, forget_if_over, hear
 from venuewise.strategies.kernels import Float64, Room, decide, take_best
 
 DECIDED: Final = 0
@@ -67,6 +68,8 @@ class Decisions(NamedTuple):
     ----------
     status : ndarray of int64
         `DECIDED`, `NO_QUOTE`, `WAITING` or `NO_MID`; from `FAILED` on, what is wrong with a strategy of the user's own.
+    begins : ndarray of bool
+        Whether the row begins a session of its symbol.
     first, venues : ndarray of int64
         Where the venues of a row begin, and how many they are: those that have quoted the symbol in its session.
     cost, cash, mid, best_ask_cost : ndarray of float64
@@ -82,6 +85,7 @@ class Decisions(NamedTuple):
     """
 
     status: Int64
+    begins: npt.NDArray[np.bool_]
     first: Int64
     venues: Int64
     cost: Float64
@@ -154,6 +158,7 @@ def look(
     """
     depth = view.price.shape[1]
     symbol, now, first = rows.symbol[row], rows.ts[row], into.first[row]
+    into.begins[row] = forget_if_over(pool, symbol, now)
     hear(pool, rows, row)
     heard = 0
     for slot in range(pool.first[symbol], pool.first[symbol] + pool.venues[symbol]):
@@ -257,6 +262,6 @@ def no_decisions(venues: Int64) -> Decisions:
     total = int(ends[-1]) if n else 0
     by_venue = [np.empty(total, np.int64) for _ in range(4)]
     return Decisions(
-        np.zeros(n, np.int64), ends - venues, np.zeros(n, np.int64), np.zeros(n), np.zeros(n), np.zeros(n),
-        np.zeros(n), np.zeros(n, np.int64), *by_venue,
+        np.zeros(n, np.int64), np.zeros(n, np.bool_), ends - venues, np.zeros(n, np.int64), np.zeros(n), np.zeros(n),
+        np.zeros(n), np.zeros(n), np.zeros(n, np.int64), *by_venue,
     )  # fmt: skip

@@ -18,6 +18,10 @@ from venuewise.messages.names import NameTable
 
 BOOK: Final = b"book|"
 """First part of a key; symbol and publisher id follow, with the same sign between them."""
+CLOCK: Final = b"clock|"
+"""Key, with the symbol, of the time of the last decision where there is an interval between decisions."""
+FAR: Final = b"far|"
+"""Key, with the symbol, of an entry that says which side, opposite to the one to take, was ever shown."""
 _BAR: Final = ord("|")
 _CLOSE: Final = ord("}")
 _LONGEST_NUMBER: Final = 21

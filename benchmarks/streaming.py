@@ -28,7 +28,7 @@ from quixstreams import Application
 
 import venuewise as vw
 from benchmarks.table import Table
-from venuewise.data.events import Events
+from venuewise.data.events import Events, UInt8
 from venuewise.kafka import broker
 from venuewise.kafka.metrics import Metrics
 from venuewise.kafka.processing import Incoming, Outgoing, Processed, Processor
@@ -39,7 +39,7 @@ from venuewise.kafka.topics import ensure_topic
 from venuewise.market.venues import load_venues
 from venuewise.messages.market import MARKET_HEADERS, Decoder, encode
 from venuewise.routing.whatif import WhatIf, WhatIfSettings
-from venuewise.routing.whatif_books import Decisions
+from venuewise.routing.whatif_decisions import Decisions
 
 MESSAGES: Final = 150_000
 SCALE_MESSAGES: Final = 300_000
@@ -56,16 +56,19 @@ class Echo(WhatIf):
 
     decided: Decisions | None = None
 
-    def route(self, batch: Events, synthetic: Sequence[bool] | bool) -> Processed:
+    def route(self, batch: Events, synthetic: UInt8 | bool) -> Processed:
         """Write the first decision again at every row of a batch; no books, no state."""
         if self.decided is None:
-            done = super().route(batch, synthetic)
-            self.decided, _ = self._decide(*self.books.join(batch))
-            return done
-        n = len(batch)
-        same = Decisions(*(np.resize(column, (n, *column.shape[1:])) for column in self.decided))
-        flags = [synthetic] * n if isinstance(synthetic, bool) else synthetic
-        return Processed(self._outputs(batch, 0, same, (), flags), [], {})
+            self.decided, _ = self._decide(self._rows_of(batch))
+        n, one = len(batch), self.decided
+        venues = slice(int(one.venues[0]))
+        same = one._replace(
+            **{name: np.repeat(getattr(one, name)[:1], n) for name in Decisions._fields[:9]},
+            **{name: np.tile(getattr(one, name)[venues], n) for name in Decisions._fields[9:]},
+        )
+        same.first[:] = np.arange(n) * int(one.venues[0])
+        flags = np.full(n, synthetic, np.uint8)
+        return Processed(self._outputs(self._rows_of(batch), same, (), flags), [], {})
 
 
 class Bare:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -271,16 +272,23 @@ junk = st.sampled_from(
 
 
 @settings(max_examples=400, deadline=None)
-@given(random_events().filter(len), st.lists(st.tuples(st.floats(0, 1), junk, st.integers(0, 3)), max_size=3))
+@given(
+    random_events().filter(len),
+    st.lists(st.tuples(st.floats(0, 1), junk, st.integers(0, 3)), max_size=3),
+    st.integers(1, 10),
+)
 def test_the_fast_reader_accepts_nothing_that_the_complete_reader_reads_otherwise(
-    events: Events, edits: list[tuple[float, bytes, int]]
+    events: Events, edits: list[tuple[float, bytes, int]], levels: int
 ) -> None:
+    """Also of messages with more levels than are kept, and with fewer."""
     text = encode(events)[0]
     for place, inserted, cut in edits:
         at = int(place * len(text))
         text = text[:at] + inserted + text[at + cut :]
-    decoder = Decoder(events.levels)
-    decoder.decode(encode(events))  # so that symbols are known and the fast reader gets its chance
+    decoder = Decoder(levels)
+    decoder.decode(
+        encode(events)
+    )  # so that the order of the fields is known and the fast reader gets its chance
     fast = decoder.decode([text])
     row = decoder._defaults.copy()
     fault = decoder._read_fully(text, row)
@@ -288,8 +296,8 @@ def test_the_fast_reader_accepts_nothing_that_the_complete_reader_reads_otherwis
         assert [poison.reason for poison in fast.poison] == [fault]
     else:
         assert fast.poison == ()
-        assert fast.events.ask_px[0].tolist() == row[_book(1, events.levels)].tolist()
-        assert fast.events.bid_sz[0].tolist() == row[_book(2, events.levels)].tolist()
+        assert fast.events.ask_px[0].tolist() == row[_book(1, levels)].tolist()
+        assert fast.events.bid_sz[0].tolist() == row[_book(2, levels)].tolist()
         found = (fast.events.ts_event[0], fast.events.price[0], fast.events.size[0], fast.events.sequence[0])
         columns = (
             market_kernels.TS_EVENT,
@@ -311,11 +319,30 @@ def _book(place: int, levels: int) -> slice:
     return slice(first, first + levels)
 
 
-def test_our_own_messages_take_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "valid"),
+    [
+        ("0", True), ("0.5", True), ("7", True), ("1.25", True), ("1e5", True), ("-3", True), ("9" * 30, True),
+        ("01", False), ("1.", False), (".5", False), ("1.2.3", False), ("", False), ("1x", False), ("+1", False),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_not_kept_is_judged_all_the_same(number: str, valid: bool) -> None:
+    """A level beyond those kept may hold any number, but a message that is not JSON is none."""
+    text = message()[:-1] + f', "bid_px_05": {number}}}'.encode()
+    with contextlib.suppress(json.JSONDecodeError):
+        json.loads(text)
+        assert valid
+    assert (only(text).poison == ()) == valid
+
+
+def test_our_own_messages_take_the_fast_way_also_where_their_symbols_are_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     events = generate(venues=3, symbols=["AAPL", "MSFT"], duration="2s", seed=3)
+    symbol = np.arange(len(events), dtype=np.int32) % 300
+    events = replace(events, symbol=symbol, symbols=tuple(f"S{i}" for i in range(300)))
     decoder = Decoder(10)
     messages = encode(events)
-    decoder.decode(messages)
 
     def never(self: Decoder, value: bytes | None, row: object) -> str | None:
         raise AssertionError(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +15,12 @@ import pytest
 import venuewise as vw
 from tests.kafka.helpers import run
 from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events
+from venuewise.data.sessions import SESSION_GAP
 from venuewise.errors import ConfigError
+from venuewise.kafka.processing import Incoming
 from venuewise.market.book import Quotes, Side
 from venuewise.market.venues import load_venues
+from venuewise.messages.market import encode
 from venuewise.routing.whatif import Algorithm, WhatIf, WhatIfSettings
 from venuewise.strategies import ChildOrder, ParentOrder
 
@@ -28,7 +32,7 @@ TABLE = load_venues()
 
 @pytest.fixture(scope="module")
 def events() -> Events:
-    """Four venues and two symbols, with books that are cleared, empty, one-sided, crossed and long unheard of."""
+    """Four venues and two symbols, two sessions; books are cleared, empty, one-sided, crossed and long unheard of."""
     made = vw.generate(venues=4, symbols=["AAPL", "MSFT"], duration="8s", seed=12)
     rng = np.random.default_rng(1)
     n = len(made)
@@ -41,7 +45,10 @@ def events() -> Events:
     crossed = (rng.random(n) < 0.02) & (whole["bid_px"][:, 0] != UNDEFINED_PRICE)
     whole["ask_px"][crossed, 0] = whole["bid_px"][crossed, 0]
     silent = (made.venue == 3) & (made.ts > made.ts[n // 2])
-    return replace(made, **whole).take(np.flatnonzero(~silent))
+    night = np.where(np.arange(n) < 3 * n // 4, 0, 2 * SESSION_GAP)
+    return replace(made, **whole, ts_event=made.ts_event + night, ts_recv=made.ts_recv + night).take(
+        np.flatnonzero(~silent)
+    )
 
 
 @dataclass
@@ -67,6 +74,8 @@ class Reference:
         symbol = events.symbols[events.symbol[row]]
         book = self.books.setdefault(events.symbols[events.symbol[row]], {})
         now = int(events.ts[row])
+        if book and now - max(ts for ts, _ in book.values()) > SESSION_GAP:
+            book.clear()
         publisher = events.publishers[events.venue[row]]
         take_px, take_sz, far_px, far_sz = (
             (events.ask_px, events.ask_sz, events.bid_px, events.bid_sz)
@@ -237,6 +246,158 @@ def test_at_an_interval_it_decides_no_sooner_and_always_at_the_first_row_after(e
         else:
             assert decision["refused"].startswith("no venue shows")
     assert 1_000 < waited < len(said) - 200
+
+
+def spread(events: Events, symbols: int, publishers: int, seed: int) -> Events:
+    """The same rows, each given to one of many symbols and publishers in no order."""
+    rng = np.random.default_rng(seed)
+    ids = rng.permutation(60_000)[:publishers]
+    return replace(
+        events,
+        symbol=rng.integers(0, symbols, len(events)).astype(np.int32),
+        symbols=tuple(f"S{i}" for i in rng.permutation(symbols)),
+        venue=rng.integers(0, publishers, len(events)).astype(np.int16),
+        publishers=tuple(ids.tolist()),
+    )
+
+
+@pytest.mark.parametrize("interval_ms", [0, 300])
+def test_a_router_that_starts_again_from_its_state_decides_as_one_that_never_stopped(
+    events: Events, interval_ms: float
+) -> None:
+    """Many symbols, each with many venues that come in any order; batches of any length."""
+    settings = WhatIfSettings(SIZE, levels=LEVELS, max_age_ms=4_000, interval_ms=interval_ms)
+    many = spread(events, 30, 50, seed=4)
+    messages = [Incoming(value, None) for value in encode(many)]
+    expected = [output.value for output in WhatIf(settings, TABLE).process("market", messages).outputs]
+    router, state, said = WhatIf(settings, TABLE), dict[bytes, bytes | None](), list[bytes]()
+    rng = np.random.default_rng(2)
+    while len(said) < len(messages):
+        part = messages[len(said) : len(said) + int(rng.integers(1, 200))]
+        said += [output.value for output in router.process("market", part).outputs]
+        state |= dict(router.changes())
+        if rng.random() < 0.3:
+            router = WhatIf(settings, TABLE)
+            router.restore([(key, value) for key, value in state.items() if value is not None])
+    assert said == expected
+
+
+def test_the_venues_of_a_decision_are_those_that_quoted_the_symbol_in_its_session_by_their_ids(
+    events: Events,
+) -> None:
+    many = spread(events, 30, 50, seed=4)
+    reference = Reference("buy")
+    for row, decision in enumerate(decided(WhatIfSettings(SIZE, levels=LEVELS), many)):
+        known, _ = reference.shown(many, row)
+        if "refused" not in decision:
+            assert [venue["venue_id"] for venue in decision["venues"]] == sorted(known)
+
+
+def said_of(router: WhatIf, state: dict[bytes, bytes | None], **values: object) -> dict[str, Any]:
+    """Route one message, keep the state that it leaves, and return the decision."""
+    message = {
+        "ts_event": 10**18,
+        "publisher_id": 2,
+        "symbol": "A",
+        "ask_px_00": 10.02,
+        "ask_sz_00": 100,
+        **values,
+    }
+    done = router.process("market", [Incoming(msgspec.json.encode(message), None)])
+    state |= dict(router.changes())
+    decision: dict[str, Any] = msgspec.json.decode(done.outputs[0].value)
+    return decision
+
+
+def again(state: dict[bytes, bytes | None], settings: WhatIfSettings) -> WhatIf:
+    router = WhatIf(settings, TABLE)
+    router.restore([(key, value) for key, value in state.items() if value is not None])
+    return router
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_new_session_finds_no_book_of_a_venue_that_was_silent_since(restart: bool) -> None:
+    settings, state = WhatIfSettings(SIZE), dict[bytes, bytes | None]()
+    router = WhatIf(settings, TABLE)
+    for publisher in (2, 5, 8):
+        said_of(router, state, publisher_id=publisher)
+    router = again(state, settings) if restart else router
+    said_of(
+        router, state, publisher_id=2, ts_event=10**18 + SESSION_GAP
+    )  # not longer than the gap: the same session
+    assert {key for key, value in state.items() if key.startswith(b"book|") and value is not None} == {
+        b"book|A|2", b"book|A|5", b"book|A|8",
+    }  # fmt: skip
+    router = again(state, settings) if restart else router
+    decision = said_of(router, state, publisher_id=5, ts_event=10**18 + 2 * SESSION_GAP + 1)
+    assert [venue["venue_id"] for venue in decision["venues"]] == [5]
+    assert {key for key, value in state.items() if key.startswith(b"book|") and value is not None} == {
+        b"book|A|5"
+    }
+    router = again(state, settings) if restart else router
+    decision = said_of(router, state, publisher_id=2, ts_event=10**18 + 2 * SESSION_GAP + 2)
+    assert [venue["venue_id"] for venue in decision["venues"]] == [2, 5]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_where_the_far_side_has_gone_there_is_no_mid_and_where_it_never_was_the_ask_is_the_measure(
+    restart: bool,
+) -> None:
+    settings, state = WhatIfSettings(SIZE), dict[bytes, bytes | None]()
+    router = WhatIf(settings, TABLE)
+    assert said_of(router, state)["mid"] == 10.02
+    assert said_of(router, state, bid_px_00=10.0, bid_sz_00=100)["mid"] == 10.01
+    refused = "no venue shows a bid: there is no mid to measure against"
+    assert said_of(router, state)["refused"] == refused
+    router = again(state, settings) if restart else router
+    assert said_of(router, state)["refused"] == refused
+    assert said_of(router, state, symbol="B")["mid"] == 10.02
+
+
+def test_the_room_that_books_take_follows_what_is_shown(events: Events) -> None:
+    """Three thousand publishers and two thousand symbols, but few of a symbol's rows: not a table of all with all."""
+    router = WhatIf(WhatIfSettings(SIZE, levels=1), TABLE)
+    many = spread(events, 2_000, 3_000, seed=1)
+    router.route(many.take(slice(2_000)), synthetic=True)
+    assert sum(column.nbytes for column in router.books.pool) < 2_000_000
+
+
+def test_a_message_alone_touches_no_more_of_many_symbols_than_of_one(events: Events) -> None:
+    def fastest(symbols: int) -> float:
+        router = WhatIf(WhatIfSettings(SIZE), TABLE)
+        many = replace(
+            events,
+            symbol=np.arange(len(events), dtype=np.int32) % symbols,
+            symbols=tuple(f"S{i}" for i in range(symbols)),
+        )
+        messages = [Incoming(value, None) for value in encode(many)]
+        router.process("market", messages)
+        took = []
+        for message in messages[:200]:
+            began = time.thread_time_ns()
+            router.process("market", [message])
+            router.changes()
+            took.append(time.thread_time_ns() - began)
+        return float(np.percentile(took, 10))
+
+    assert fastest(2_000) < 2 * fastest(1)
+
+
+def test_levels_that_a_file_lacks_are_empty_and_those_beyond_the_wanted_are_passed_over(
+    events: Events,
+) -> None:
+    def cut(levels: int) -> Events:
+        return replace(
+            events,
+            **{
+                name: getattr(events, name)[:, :levels].copy()
+                for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")
+            },
+        )
+
+    wanted = WhatIfSettings(SIZE, levels=LEVELS)
+    assert decided(wanted, events) == decided(wanted, cut(LEVELS))
+    assert decided(wanted, cut(1)) == decided(WhatIfSettings(SIZE, levels=1), events)
 
 
 class Careful:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import numpy as np
 
-from venuewise.data.events import ACTION_NONE, SIDE_NONE, UNDEFINED_PRICE, Events, Int64
+from venuewise.data.events import ACTION_NONE, SIDE_NONE, UNDEFINED_PRICE, Events, Int64, UInt8
 from venuewise.messages import market_kernels
 from venuewise.messages.market_kernels import (
     ACTION,
@@ -38,6 +38,7 @@ from venuewise.messages.market_kernels import (
     TS_EVENT,
     TS_RECV,
 )
+from venuewise.messages.names import MAX_SYMBOL, Names
 
 MARKET_SCHEMA: Final = "venuewise.market"
 DECISION_SCHEMA: Final = "venuewise.decision"
@@ -48,9 +49,9 @@ MARKET_HEADERS: Final = ((HEADER_SCHEMA, MARKET_SCHEMA.encode()), (HEADER_VERSIO
 """Headers of every market-data message."""
 SYNTHETIC_HEADER: Final = ("synthetic", b"true")
 """Follows them where the data are made up, so that they never pass for real quotes."""
+_OWN_HEADERS: Final = list(MARKET_HEADERS)
+"""The same as the client hands them over, which most messages begin with."""
 MAX_MESSAGE_BYTES: Final = 65_536
-MAX_SYMBOL: Final = 64
-"""Letters of a symbol at most: it is kept, and written again with all that is said of it."""
 MAX_LEVELS: Final = 10
 MAX_DOLLARS: Final = 9_223_372_037
 PRICE_DECIMALS: Final = 9
@@ -113,12 +114,15 @@ class Batch:
         One row for each good message, in their order.
     rows : ndarray of int64
         Place in the batch of each row's message.
+    synthetic : ndarray of uint8
+        For each row, 1 where its headers say that it is made up.
     poison : tuple of Poison
         The messages that could not be read, in their order.
     """
 
     events: Events
     rows: Int64
+    synthetic: UInt8
     poison: tuple[Poison, ...]
 
 
@@ -147,8 +151,9 @@ def encode(events: Events, rows: slice = slice(None)) -> list[bytes]:
     publishers = np.asarray(part.publishers, np.int64)
     table = np.empty((n, BASE_FIELDS + 4 * levels), np.int64)
     table[:, PUBLISHER] = publishers[part.venue] if n else 0
+    codes, symbol = np.unique(part.symbol, return_inverse=True)
     for column, values in (
-        (TS_EVENT, part.ts_event), (TS_RECV, part.ts_recv), (SYMBOL, part.symbol), (SEQUENCE, part.sequence),
+        (TS_EVENT, part.ts_event), (TS_RECV, part.ts_recv), (SYMBOL, symbol), (SEQUENCE, part.sequence),
         (ACTION, part.action), (SIDE, part.side), (DEPTH, part.depth), (PRICE, part.price), (SIZE, part.size),
     ):  # fmt: skip
         table[:, column] = values
@@ -156,7 +161,7 @@ def encode(events: Events, rows: slice = slice(None)) -> list[bytes]:
         table[:, BASE_FIELDS + place * levels : BASE_FIELDS + (place + 1) * levels] = book
     if n and table.min() < 0:
         raise ValueError("a message holds no negative number")
-    texts = [msgspec.json.encode(symbol) for symbol in part.symbols] or [b'""']
+    texts = [msgspec.json.encode(part.symbols[code]) for code in codes.tolist()] or [b'""']
     before = ['{"timestamp":"', *(f',"{name}":' for name in _BASE_NAMES)]
     before[1] = '"' + before[1]  # closes the string of the timestamp
     before += [f',"{part}_{level:02d}":' for level in range(levels) for part in _LEVEL_PARTS]
@@ -218,11 +223,12 @@ class Decoder:
         if not 1 <= levels <= MAX_LEVELS:
             raise ValueError(f"levels must be from 1 to {MAX_LEVELS}, not {levels}")
         self._levels = levels
-        self._symbols: dict[str, int] = {}
-        self._publishers: dict[int, int] = {}
+        self._symbols = Names()
+        self._publishers: tuple[int, ...] = ()
+        self._venue_of = np.full(_LIMITS["publisher_id"] + 1, -1, np.int16)
         kept = [*_BASE_NAMES, *(f"{part}_{level:02d}" for part in _LEVEL_PARTS for level in range(levels))]
         names = kept + [name for name in _KNOWN_NAMES if name not in kept]
-        self._names, self._name_ends = joined_bytes([name.encode() for name in names])
+        self._names = Names(names)
         self._kinds = np.array([_kind(name) if name in kept else KIND_IGNORED for name in names], np.uint8)
         self._columns = np.array([kept.index(name) if name in kept else -1 for name in names], np.int64)
         self._limits = np.array([_LIMITS.get(name, _UINT32_MAX) for name in names], np.int64)
@@ -258,43 +264,41 @@ class Decoder:
         n = len(values)
         texts = [value if value is not None and len(value) <= MAX_MESSAGE_BYTES else b"" for value in values]
         table = np.repeat(self._defaults[None, :], n, axis=0)
-        unread = self._read_plain(texts, table, np.arange(n))
-        known = len(self._symbols)
         poison: dict[int, str] = {}
-        while len(unread):
-            index, unread = int(unread[0]), unread[1:]
+        for index in np.flatnonzero(~self._read_plain(texts, table)).tolist():
             reason = self._read_fully(values[index], table[index])
             if reason is not None:
                 poison[index] = reason
-            # Messages of a new symbol are not plain until one of them was read: try the rest again, but not once
-            # for every symbol.
-            if len(self._symbols) > known and len(self._symbols) >= 2 * known:
-                known = len(self._symbols)
-                unread = self._read_plain(texts, table, unread)
-        synthetic = False
+        synthetic = np.zeros(n, np.uint8)
         for index, header in enumerate(headers or ()):
-            synthetic = synthetic or (header is not None and SYNTHETIC_HEADER in header)
-            if (
-                header
-                and tuple(header[:2]) != MARKET_HEADERS
-                and (reason := why_not_market_data(header)) is not None
-            ):
+            if not header:
+                continue
+            if SYNTHETIC_HEADER in header:
+                synthetic[index] = 1
+            if header[:2] != _OWN_HEADERS and (reason := why_not_market_data(header)) is not None:
                 poison[index] = reason
-        rows = np.delete(np.arange(n), list(poison))
-        good = table[rows] if poison else table
-        return Batch(self._events(good, synthetic), rows, tuple(Poison(i, poison[i]) for i in sorted(poison)))
+        rows = np.arange(n)
+        if poison:
+            rows = np.delete(rows, list(poison))
+            table, synthetic_rows = table[rows], synthetic[rows]
+        else:
+            synthetic_rows = synthetic
+        events = self._events(table, bool(synthetic.any()))
+        return Batch(events, rows, synthetic_rows, tuple(Poison(i, poison[i]) for i in sorted(poison)))
 
-    def _read_plain(self, texts: Sequence[bytes], table: Int64, which: Int64) -> Int64:
-        """Read those of some messages that are plain into their rows; return which are not."""
-        text, ends = joined_bytes([texts[index] for index in which.tolist()])
-        symbols, symbol_ends = joined_bytes([symbol.encode() for symbol in self._symbols])
-        rows = np.repeat(self._defaults[None, :], len(which), axis=0)
-        read = market_kernels.read_rows(
-            text, ends, self._names, self._name_ends, self._kinds, self._columns, self._limits, self._needs,
-            self._letters, symbols, symbol_ends, self._order, rows,
-        )  # fmt: skip
-        table[which] = rows
-        return which[~read]
+    def _read_plain(self, texts: Sequence[bytes], table: Int64) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Read those messages that are plain into their rows; return which were."""
+        text, ends = joined_bytes(texts)
+        read = np.empty(len(texts), np.bool_)
+        done = 0
+        while True:
+            done = market_kernels.read_rows(
+                text, ends, done, self._names.table, self._kinds, self._columns, self._limits, self._needs,
+                self._letters, self._symbols.table, self._order, table, read,
+            )  # fmt: skip
+            if done == len(texts):
+                return read
+            self._symbols.grow(len(texts[done]))
 
     def _read_fully(self, value: bytes | None, row: Int64) -> str | None:
         """Read any valid message into a row of defaults, or return what is wrong with it."""
@@ -329,7 +333,7 @@ class Decoder:
         )
         row[PRICE] = _price(message.price, "price")
         if message.symbol is not None:
-            row[SYMBOL] = self._symbols.setdefault(message.symbol, len(self._symbols))
+            row[SYMBOL] = self._symbols.code(message.symbol)
         for place, part in enumerate(_LEVEL_PARTS):
             for level in range(self._levels):
                 name = f"{part}_{level:02d}"
@@ -341,10 +345,16 @@ class Decoder:
     def _events(self, table: Int64, synthetic: bool) -> Events:
         n, levels = len(table), self._levels
         if n and table[:, SYMBOL].min() < 0:
-            nameless = self._symbols.setdefault("", len(self._symbols))
+            nameless = self._symbols.code("")
             table[table[:, SYMBOL] < 0, SYMBOL] = nameless
-        ids, venue = np.unique(table[:, PUBLISHER], return_inverse=True)
-        codes = [self._publishers.setdefault(id_, len(self._publishers)) for id_ in ids.tolist()]
+        ids = table[:, PUBLISHER]
+        venue = self._venue_of[ids]
+        if n and venue.min() < 0:
+            new = np.unique(ids[venue < 0]).tolist()
+            known = len(self._publishers)
+            self._venue_of[new] = np.array(range(known, known + len(new)), np.int16)
+            self._publishers = (*self._publishers, *new)
+            venue = self._venue_of[ids]
 
         def book(place: int) -> Int64:
             first = BASE_FIELDS + place * levels
@@ -352,13 +362,13 @@ class Decoder:
 
         return Events(
             ts_event=table[:, TS_EVENT].copy(), ts_recv=table[:, TS_RECV].copy(),
-            venue=np.asarray(codes, np.int16)[venue] if n else np.empty(0, np.int16),
+            venue=venue,
             action=table[:, ACTION].astype(np.uint8), side=table[:, SIDE].astype(np.uint8),
             depth=table[:, DEPTH].astype(np.uint8), price=table[:, PRICE].copy(), size=table[:, SIZE].copy(),
             sequence=table[:, SEQUENCE].copy(), symbol=table[:, SYMBOL].astype(np.int32),
             bid_px=book(0), ask_px=book(1), bid_sz=book(2), ask_sz=book(3),
             bid_ct=np.empty((n, 0), np.int64), ask_ct=np.empty((n, 0), np.int64),
-            publishers=tuple(self._publishers), symbols=tuple(self._symbols),
+            publishers=self._publishers, symbols=self._symbols.known(),
             synthetic=synthetic,
         )  # fmt: skip
 

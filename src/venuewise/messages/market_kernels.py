@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from venuewise._jit import kernel
 from venuewise.data.events import UNDEFINED_PRICE, Int64, UInt8
+from venuewise.messages.names import MAX_SYMBOL, NO_ROOM, NameTable, find_name, number_name, same_bytes
 
 # What a field holds.
 KIND_COUNT: Final = 0  # integer from 0 to the field's limit
@@ -26,6 +27,10 @@ KIND_IGNORED: Final = 5  # a name of the layout that is not kept: any plain valu
 
 NEEDED: Final = 0b1111
 """Bits of the fields that every message has: time, publisher, best ask price and size."""
+
+# What came of a message; `NO_ROOM` where its symbol is new and there is no room for it.
+READ: Final = 1
+LEFT_OVER: Final = 0
 
 # Base fields: their places in a row, before the levels.
 TS_EVENT: Final = 0
@@ -53,30 +58,41 @@ _MAX_DIGITS: Final = 19
 """Digits of the largest int64."""
 _QUOTE, _COLON, _COMMA, _DOT, _OPEN, _CLOSE = 34, 58, 44, 46, 123, 125
 _ZERO, _NINE = 48, 57
+# Unsigned numbers index an array without the question whether they count from its end: several times faster in a loop
+# over bytes.
+_ONE, _TEN, _ZERO_BYTE = np.uint64(1), np.uint64(10), np.uint64(48)
 
 
 @kernel
 def put_bytes(buffer: UInt8, at: int, text: UInt8, start: int, stop: int) -> int:
-    for i in range(start, stop):
-        buffer[at] = text[i]
-        at += 1
-    return at
+    into, source = np.uint64(at), np.uint64(start)
+    for i in range(np.uint64(stop - start)):
+        buffer[into + i] = text[source + i]
+    return at + stop - start
+
+
+@kernel
+def put_text(buffer: UInt8, at: int, text: UInt8, ends: Int64, which: int) -> int:
+    """Write one of several texts."""
+    return put_bytes(buffer, at, text, 0 if which == 0 else ends[which - 1], ends[which])
 
 
 @kernel
 def put_digits(buffer: UInt8, at: int, value: int, width: int) -> int:
     """Write a non-negative integer with at least `width` digits."""
+    rest = np.uint64(value)
     digits = 1
-    rest = value // 10
-    while rest > 0:
+    while rest >= _TEN:
+        rest //= _TEN
         digits += 1
-        rest //= 10
     digits = max(digits, width)
-    end = at + digits
-    for i in range(end - 1, at - 1, -1):
-        buffer[i] = _ZERO + value % 10
-        value //= 10
-    return end
+    place, rest = np.uint64(at + digits), np.uint64(value)
+    for _ in range(digits):
+        place -= _ONE
+        shorter = rest // _TEN
+        buffer[place] = np.uint8(_ZERO_BYTE + (rest - shorter * _TEN))
+        rest = shorter
+    return at + digits
 
 
 @kernel
@@ -186,8 +202,16 @@ def write_rows(
 
 
 @kernel
+def _byte(text: UInt8, at: int) -> np.uint8:
+    byte: np.uint8 = text[np.uint64(at)]
+    return byte
+
+
+@kernel
 def _skip_space(text: UInt8, at: int, stop: int) -> int:
-    while at < stop and (text[at] == 32 or text[at] == 10 or text[at] == 13 or text[at] == 9):
+    while at < stop and (
+        _byte(text, at) == 32 or _byte(text, at) == 10 or _byte(text, at) == 13 or _byte(text, at) == 9
+    ):
         at += 1
     return at
 
@@ -196,7 +220,7 @@ def _skip_space(text: UInt8, at: int, stop: int) -> int:
 def _end_of_string(text: UInt8, at: int, stop: int) -> int:
     """Return the place of the quote that closes a plain string, or -1 where the string is not plain."""
     while at < stop:
-        byte = text[at]
+        byte = _byte(text, at)
         if byte == _QUOTE:
             return at
         if byte < 32 or byte >= 127 or byte == 92:
@@ -209,10 +233,10 @@ def _end_of_string(text: UInt8, at: int, stop: int) -> int:
 def _is_null(text: UInt8, at: int, stop: int) -> bool:
     return (
         at + 4 <= stop
-        and text[at] == 110
-        and text[at + 1] == 117
-        and text[at + 2] == 108
-        and text[at + 3] == 108
+        and _byte(text, at) == 110
+        and _byte(text, at + 1) == 117
+        and _byte(text, at + 2) == 108
+        and _byte(text, at + 3) == 108
     )
 
 
@@ -228,103 +252,108 @@ def _number(text: UInt8, at: int, stop: int) -> tuple[int, int, int]:
     """
     start = at
     value = 0
-    while at < stop and _ZERO <= text[at] <= _NINE:
-        value = value * 10 + (int(text[at]) - _ZERO)
+    while at < stop and _ZERO <= _byte(text, at) <= _NINE:
+        value = value * 10 + (int(_byte(text, at)) - _ZERO)
         at += 1
     whole = at - start
     decimals = 0
-    if at < stop and text[at] == _DOT:
+    if at < stop and _byte(text, at) == _DOT:
         at += 1
         point = at
-        while at < stop and _ZERO <= text[at] <= _NINE:
-            value = value * 10 + (int(text[at]) - _ZERO)
+        while at < stop and _ZERO <= _byte(text, at) <= _NINE:
+            value = value * 10 + (int(_byte(text, at)) - _ZERO)
             at += 1
         decimals = at - point
         if decimals == 0:
             return 0, 0, -1
     # 19 digits may pass the end of int64 and wrap round: the callers refuse what is negative or too large.
-    if whole == 0 or whole + decimals > _MAX_DIGITS or (text[start] == _ZERO and whole > 1):
+    if whole == 0 or whole + decimals > _MAX_DIGITS or (_byte(text, start) == _ZERO and whole > 1):
         return 0, 0, -1
-    if at < stop and (text[at] == 101 or text[at] == 69):
+    if at < stop and (_byte(text, at) == 101 or _byte(text, at) == 69):
         return 0, 0, -1
     return value, decimals, at
 
 
 @kernel
-def _same(text: UInt8, start: int, stop: int, other: UInt8, first: int, last: int) -> bool:
-    if stop - start != last - first:
-        return False
-    for i in range(stop - start):  # noqa: SIM110 (numba has no generator expressions)
-        if text[start + i] != other[first + i]:
-            return False
-    return True
-
-
-@kernel
-def _find(text: UInt8, start: int, stop: int, names: UInt8, ends: Int64) -> int:
-    """Return which of the names stands there, or -1."""
-    first = 0
-    for k in range(len(ends)):
-        if _same(text, start, stop, names, first, ends[k]):
-            return k
-        first = ends[k]
-    return -1
+def _end_of_number(text: UInt8, at: int, stop: int) -> int:
+    """Return where a number ends that `_number` would read and nobody wants; -1 where there is no such number."""
+    start = at
+    while at < stop and _ZERO <= _byte(text, at) <= _NINE:
+        at += 1
+    digits = at - start
+    if digits == 0 or (digits > 1 and _byte(text, start) == _ZERO):
+        return -1
+    if at < stop and _byte(text, at) == _DOT:
+        point = at
+        at += 1
+        while at < stop and _ZERO <= _byte(text, at) <= _NINE:
+            at += 1
+        if at == point + 1:
+            return -1
+        digits += at - point - 1
+    if digits > _MAX_DIGITS or (at < stop and (_byte(text, at) == 101 or _byte(text, at) == 69)):
+        return -1
+    return at
 
 
 @kernel
 def _read_row(
-    text: UInt8, at: int, stop: int, row: Int64, names: UInt8, name_ends: Int64, kinds: UInt8, columns: Int64,
-    limits: Int64, needs: Int64, letters: UInt8, symbols: UInt8, symbol_ends: Int64, order: Int64,
-    powers: Int64,
-) -> bool:  # fmt: skip
-    """Read one message into a row that holds the defaults; False leaves it to the complete reader."""
+    text: UInt8, at: int, stop: int, row: Int64, names: NameTable, kinds: UInt8, columns: Int64, limits: Int64,
+    needs: Int64, letters: UInt8, symbols: NameTable, order: Int64, powers: Int64,
+) -> int:  # fmt: skip
+    """Read one message into a row that holds the defaults; return `READ`, `LEFT_OVER` or `NO_ROOM`."""
+    symbol, symbol_end = -1, -1
     at = _skip_space(text, at, stop)
-    if at >= stop or text[at] != _OPEN:
-        return False
+    if at >= stop or _byte(text, at) != _OPEN:
+        return LEFT_OVER
     have = 0
     ordinal = 0
     while True:
         at = _skip_space(text, at + 1, stop)
-        if at >= stop or text[at] != _QUOTE:
-            return False
+        if at >= stop or _byte(text, at) != _QUOTE:
+            return LEFT_OVER
         name = at + 1
         # Messages of one producer name their fields in one order: try the field that stood here last time.
         field = order[ordinal] if ordinal < len(order) else -1
-        first = name_ends[field - 1] if field > 0 else 0
-        at = name + name_ends[field] - first if field >= 0 else stop
-        if at >= stop or text[at] != _QUOTE or not _same(text, name, at, names, first, name_ends[field]):
+        first = names.ends[field - 1] if field > 0 else 0
+        at = name + names.ends[field] - first if field >= 0 else stop
+        if (
+            at >= stop
+            or _byte(text, at) != _QUOTE
+            or not same_bytes(text, name, at, names.text, first, names.ends[field])
+        ):
             at = _end_of_string(text, name, stop)
             if at < 0:
-                return False
-            field = _find(text, name, at, names, name_ends)
+                return LEFT_OVER
+            field = find_name(text, name, at, names)
             if ordinal < len(order):
                 order[ordinal] = field
         ordinal += 1
         at = _skip_space(text, at + 1, stop)
-        if at >= stop or text[at] != _COLON:
-            return False
+        if at >= stop or _byte(text, at) != _COLON:
+            return LEFT_OVER
         at = _skip_space(text, at + 1, stop)
         if at >= stop:
-            return False
+            return LEFT_OVER
         kind, column = KIND_IGNORED, -1
         if field >= 0:
             kind, column = kinds[field], columns[field]
             have |= needs[field]
-        if text[at] == _QUOTE:
+        if _byte(text, at) == _QUOTE:
             start = at + 1
             at = _end_of_string(text, start, stop)
             if at < 0:
-                return False
+                return LEFT_OVER
             if kind == KIND_LETTER:
-                if at != start + 1 or letters[text[start]] & limits[field] == 0:
-                    return False
-                row[column] = text[start]
+                if at != start + 1 or letters[_byte(text, start)] & limits[field] == 0:
+                    return LEFT_OVER
+                row[column] = _byte(text, start)
             elif kind == KIND_SYMBOL:
-                row[column] = _find(text, start, at, symbols, symbol_ends)
-                if row[column] < 0:
-                    return False
+                if at - start > MAX_SYMBOL:
+                    return LEFT_OVER
+                symbol, symbol_end = start, at
             elif kind != KIND_IGNORED:
-                return False
+                return LEFT_OVER
             at += 1
         elif _is_null(text, at, stop):
             if kind == KIND_PRICE:
@@ -332,75 +361,102 @@ def _read_row(
             elif kind == KIND_SIZE:
                 row[column] = 0
             elif kind != KIND_IGNORED:
-                return False
+                return LEFT_OVER
             at += 4
+        elif kind == KIND_IGNORED:
+            at = _end_of_number(text, at, stop)
+            if at < 0:
+                return LEFT_OVER
         else:
             value, decimals, at = _number(text, at, stop)
             if at < 0:
-                return False
+                return LEFT_OVER
             if kind == KIND_PRICE:
                 if decimals > _SCALE_DIGITS:
-                    return False
+                    return LEFT_OVER
                 scale = powers[_SCALE_DIGITS - decimals]
                 if value <= 0 or value > (_UNDEFINED - 1) // scale:
-                    return False
+                    return LEFT_OVER
                 row[column] = value * scale
             elif kind in {KIND_COUNT, KIND_SIZE}:
                 if decimals > 0 or value < 0 or value > limits[field]:
-                    return False
+                    return LEFT_OVER
                 row[column] = value
-            elif kind != KIND_IGNORED:
-                return False
+            else:
+                return LEFT_OVER
         at = _skip_space(text, at, stop)
         if at >= stop:
-            return False
-        if text[at] == _CLOSE:
+            return LEFT_OVER
+        if _byte(text, at) == _CLOSE:
             break
-        if text[at] != _COMMA:
-            return False
+        if _byte(text, at) != _COMMA:
+            return LEFT_OVER
     if have != NEEDED:
-        return False
+        return LEFT_OVER
     if row[TS_RECV] == 0:
         row[TS_RECV] = row[TS_EVENT]
-    return _skip_space(text, at + 1, stop) == stop
+    if _skip_space(text, at + 1, stop) != stop:
+        return LEFT_OVER
+    if symbol >= 0:
+        row[SYMBOL] = number_name(text, symbol, symbol_end, symbols)
+        if row[SYMBOL] == NO_ROOM:
+            return NO_ROOM
+    return READ
 
 
 @kernel
 def read_rows(
-    text: UInt8, ends: Int64, names: UInt8, name_ends: Int64, kinds: UInt8, columns: Int64, limits: Int64,
-    needs: Int64, letters: UInt8, symbols: UInt8, symbol_ends: Int64, order: Int64, rows: Int64,
-) -> npt.NDArray[np.bool_]:  # fmt: skip
-    """Read messages into rows; return which were read, the others being left to the complete reader.
+    text: UInt8, ends: Int64, begin: int, names: NameTable, kinds: UInt8, columns: Int64, limits: Int64, needs: Int64,
+    letters: UInt8, symbols: NameTable, order: Int64, rows: Int64, read: npt.NDArray[np.bool_],
+) -> int:  # fmt: skip
+    """Read messages from the `begin`-th on into rows; return the one whose new symbol has no room, or their number.
 
     Parameters
     ----------
     text, ends : ndarray
         The messages one after the other, and where each ends.
-    names, name_ends, kinds, columns : ndarray
-        The fields: name, kind, and place in a row (-1 where the value is not kept).
+    names : NameTable
+        The fields that are known, in the order of `kinds`, `columns`, `limits` and `needs`.
+    kinds, columns : ndarray
+        What a field holds, and its place in a row (-1 where the value is not kept).
     limits : ndarray of int64
         Largest value of each field; for a letter, the bit that marks the allowed ones in `letters`.
     needs : ndarray of int64
         A bit of `NEEDED` for each field that a message must have, 0 for the others.
     letters : ndarray of uint8, shape (256,)
         Bits of the letters allowed.
-    symbols, symbol_ends : ndarray
-        Symbols known so far; a message with another one is left over.
+    symbols : NameTable
+        Symbols known so far; new ones are added.
     order : ndarray of int64
         Field that stood at each place of the last message: kept between calls.
     rows : ndarray of int64, shape (n, columns)
         Filled with the defaults; receives the values.
+    read : ndarray of bool, shape (n,)
+        Receives which were read, the others being left to the complete reader.
     """
-    read = np.empty(len(ends), np.bool_)
     powers = np.empty(_SCALE_DIGITS + 1, np.int64)
     powers[0] = 1
     for k in range(_SCALE_DIGITS):
         powers[k + 1] = 10 * powers[k]
-    start = 0
-    for i in range(len(ends)):
-        read[i] = _read_row(
-            text, start, ends[i], rows[i], names, name_ends, kinds, columns, limits, needs, letters, symbols,
-            symbol_ends, order, powers,
-        )  # fmt: skip
+    start = ends[begin - 1] if begin > 0 else 0
+    for i in range(begin, len(ends)):
+        outcome = _read_row(
+            text,
+            start,
+            ends[i],
+            rows[i],
+            names,
+            kinds,
+            columns,
+            limits,
+            needs,
+            letters,
+            symbols,
+            order,
+            powers,
+        )
+        if outcome == NO_ROOM:
+            return i
+        read[i] = outcome == READ
         start = ends[i]
-    return read
+    return len(ends)

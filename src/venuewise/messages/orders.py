@@ -16,7 +16,8 @@ import numpy as np
 
 from venuewise.data import _cells
 from venuewise.data.events import UNDEFINED_PRICE
-from venuewise.messages.market import HEADER_SCHEMA, HEADER_VERSION, MAX_SYMBOL, SCHEMA_VERSION
+from venuewise.messages.market import HEADER_SCHEMA, HEADER_VERSION, SCHEMA_VERSION
+from venuewise.messages.names import MAX_SYMBOL
 
 MAX_QUANTITY: Final = 1_000_000_000
 """Shares of an order at most."""

@@ -8,12 +8,12 @@ import numpy as np
 
 from venuewise._jit import kernel
 from venuewise.data.events import UNDEFINED_PRICE, Int64, UInt8
-from venuewise.messages.market_kernels import put_bytes, put_digits, put_price, put_timestamp
-from venuewise.routing.whatif_books import DECIDED, Decisions
+from venuewise.messages.market_kernels import put_digits, put_price, put_text, put_timestamp
+from venuewise.routing.whatif_decisions import DECIDED, Decisions
 
 ROOM: Final = 420
 """Bytes that a decision takes at most, its texts and venues aside."""
-VENUE_ROOM: Final = 80
+VENUE_ROOM: Final = 100
 """Bytes that a venue's numbers take at most."""
 
 # Texts of `Texts.common`, in order.
@@ -65,12 +65,6 @@ class Texts(NamedTuple):
 
 
 @kernel
-def put_text(buffer: UInt8, at: int, text: UInt8, ends: Int64, which: int) -> int:
-    """Write one of several texts."""
-    return put_bytes(buffer, at, text, 0 if which == 0 else ends[which - 1], ends[which])
-
-
-@kernel
 def put_decimal(buffer: UInt8, at: int, value: float) -> int:
     """Write a number with the nine decimals that prices have, needless zeros left out."""
     if value < 0.0:
@@ -109,11 +103,12 @@ def write_decisions(
     buffer : ndarray of uint8
         Room for the output.
     """
-    n, venues = decisions.shares.shape
+    n = len(ts)
     ends = np.empty(n, np.int64)
     common, common_ends = texts.common, texts.common_ends
     at = 0
     for i in range(n):
+        first, last = decisions.first[i], decisions.first[i] + decisions.venues[i]
         at = put_text(buffer, at, common, common_ends, OPENING)
         at = put_text(buffer, at, texts.symbols, texts.symbol_ends, symbol[i])
         at = put_text(buffer, at, common, common_ends, AFTER_SYMBOL)
@@ -125,14 +120,11 @@ def write_decisions(
             at = put_text(buffer, at, common, common_ends, MID)
             at = put_decimal(buffer, at, decisions.mid[i])
             at = put_text(buffer, at, common, common_ends, ALLOCATION)
-            first = True
-            for venue in range(venues):
-                if decisions.known[i, venue]:
-                    if not first:
-                        buffer[at] = _COMMA
-                        at += 1
-                    first = False
-                    at = put_digits(buffer, at, decisions.shares[i, venue], 1)
+            for place in range(first, last):
+                if place > first:
+                    buffer[at] = _COMMA
+                    at += 1
+                at = put_digits(buffer, at, decisions.shares[place], 1)
             at = put_text(buffer, at, common, common_ends, COST)
             at = put_decimal(buffer, at, decisions.cost[i])
             executed = decisions.executed[i]
@@ -147,23 +139,19 @@ def write_decisions(
             at = put_text(buffer, at, common, common_ends, FILL_RATE)
             at = put_decimal(buffer, at, min(executed, order_size) / order_size)
             at = put_text(buffer, at, common, common_ends, VENUES)
-            first = True
-            for venue in range(venues):
-                if decisions.known[i, venue]:
-                    if not first:
-                        buffer[at] = _COMMA
-                        at += 1
-                    first = False
-                    size = decisions.size[i, venue]
-                    price = decisions.price[i, venue] if size > 0 else _NO_PRICE
-                    at = put_text(buffer, at, texts.before, texts.before_ends, venue)
-                    at = put_price(buffer, at, price)
-                    at = put_text(buffer, at, common, common_ends, VENUE_SIZE)
-                    at = put_digits(buffer, at, size, 1)
-                    at = put_text(buffer, at, texts.after, texts.after_ends, venue)
-                    at = put_digits(buffer, at, decisions.shares[i, venue], 1)
-                    buffer[at] = _CLOSE
+            for place in range(first, last):
+                if place > first:
+                    buffer[at] = _COMMA
                     at += 1
+                venue, size = decisions.venue[place], decisions.size[place]
+                at = put_text(buffer, at, texts.before, texts.before_ends, venue)
+                at = put_price(buffer, at, decisions.price[place] if size > 0 else _NO_PRICE)
+                at = put_text(buffer, at, common, common_ends, VENUE_SIZE)
+                at = put_digits(buffer, at, size, 1)
+                at = put_text(buffer, at, texts.after, texts.after_ends, venue)
+                at = put_digits(buffer, at, decisions.shares[place], 1)
+                buffer[at] = _CLOSE
+                at += 1
             buffer[at] = _CLOSE_LIST
             at += 1
         at = put_text(buffer, at, common, common_ends, SYNTHETIC if synthetic[i] else REAL)

@@ -8,30 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final, Literal, get_args
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from venuewise.allocation.optimum import EXACT_FILL, GREEDY_EXACT_FILL
-from venuewise.data.events import Events
+from venuewise.data.events import Events, Int64, UInt8
 from venuewise.errors import ConfigError
 from venuewise.kafka.processing import DeadLetter, Incoming, Outgoing, Processed
-from venuewise.market.book import NO_AGE_LIMIT, shown, sign_of
+from venuewise.market.book import NO_AGE_LIMIT, sign_of
 from venuewise.market.venues import Venue, VenueTable, fees
-from venuewise.messages.market import SYNTHETIC_HEADER, Decoder, encode, joined_text
+from venuewise.messages.market import Decoder, joined_text
+from venuewise.messages.names import Names
 from venuewise.routing.decision_json import ROOM, VENUE_ROOM, Texts, write_decisions
 from venuewise.routing.whatif_books import (
+    SEEN,
+    SEEN_AND_SAVED,
+    Books,
+    Rows,
+    as_books_take_them,
+    hear_all,
+    rows_that_stand,
+    unheard,
+)
+from venuewise.routing.whatif_decisions import (
     DECIDED,
     MODEL,
-    Books,
     Decisions,
     Plan,
-    Rows,
     decide_rows,
     no_decisions,
     room_for,
 )
+from venuewise.routing.whatif_state import BOOK, CLOCK, FAR, BookWriter
 from venuewise.routing.whatif_strategy import ask_at_rows
 from venuewise.strategies import BestAsk, BuiltIn, Static, Strategy, Twap, Vwap
 from venuewise.strategies.kernels import PARAMETERS
@@ -39,8 +51,7 @@ from venuewise.strategies.kernels import PARAMETERS
 Algorithm = Literal["exact", "greedy", "best_ask", "twap", "vwap", "optimized"]
 ALGORITHMS: Final = get_args(Algorithm)
 
-_CLOCK: Final = b"clock|"
-_LONGEST_NUMBER: Final = 20
+_RESTORED_AT_ONCE: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +131,15 @@ class WhatIf:
         self.settings, self.table = settings, table
         self.plan = settings.plan()
         self.decoder = Decoder(settings.levels)
-        self.books = Books(settings.levels)
-        self._venues: tuple[Venue, ...] = ()
+        self.books = Books(settings.levels, buy=self.plan.sign > 0)
+        self._far_side = b"bid" if self.plan.sign > 0 else b"ask"
+        self._fees = fees(())
+        self._common = self._texts_of_all()
+        self._venue_texts = (*joined_text(()), *joined_text(()))
+        self._symbol_texts = Names()
+        self._keys: list[bytes] = []
+        self._writer = BookWriter(settings.levels)
+        self._longest = 0
         self._changed: dict[bytes, bytes | None] = {}
 
     def process(self, role: str, messages: Sequence[Incoming]) -> Processed:
@@ -129,31 +147,22 @@ class WhatIf:
         if role != "market":
             raise ValueError(f"a what-if router reads market data, not {role}")
         batch = self.decoder.decode([m.value for m in messages], [m.headers for m in messages])
-        synthetic = [_is_synthetic(messages[row]) for row in batch.rows.tolist()]
-        decided = self.route(batch.events, synthetic)
+        decided = self.route(batch.events, batch.synthetic)
         if len(batch.events):
             decided.counts["ts_recv"] = float(batch.events.ts_recv[-1])
         dead = [DeadLetter(poison.index, poison.reason) for poison in batch.poison]
         return Processed(decided.outputs, dead, decided.counts)
 
-    def route(self, batch: Events, synthetic: Sequence[bool] | bool) -> Processed:
+    def route(self, batch: Events, synthetic: UInt8 | bool) -> Processed:
         """Decide at every row of a batch, in order."""
         if not len(batch):
             return Processed([], [], {})
-        joined, first = self.books.join(batch)
-        if len(self._venues) != len(self.books.publishers):
-            self._venues = self.table.resolve(self.books.publishers)
-        decisions, reasons = self._decide(joined, first)
-        came = self.books.keep(joined, first)
-        for row, value in enumerate(encode(came)):
-            symbol = came.symbols[came.symbol[row]]
-            self._changed[f"book|{symbol}|{came.publishers[came.venue[row]]}".encode()] = value
-        if self.plan.interval:
-            for code in np.unique(joined.symbol[first:]).tolist():
-                at = str(int(self.books.decided_at[code])).encode()
-                self._changed[_CLOCK + self.books.symbols[code].encode()] = at
-        flags = [synthetic] * len(batch) if isinstance(synthetic, bool) else synthetic
-        outputs = self._outputs(joined, first, decisions, reasons, flags)
+        batch = as_books_take_them(batch, self.settings.levels)
+        rows = self._rows_of(batch)
+        decisions, reasons = self._decide(rows)
+        self._note_changes(batch, rows, decisions.begins)
+        flags = np.broadcast_to(np.asarray(synthetic, np.uint8), len(batch))
+        outputs = self._outputs(rows, decisions, reasons, np.ascontiguousarray(flags))
         return Processed(outputs, [], self._counts(decisions))
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
@@ -162,93 +171,129 @@ class WhatIf:
         return changed
 
     def restore(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
-        """Take over the venues' last rows."""
-        rows = [value for key, value in entries if not key.startswith(_CLOCK)]
-        if rows:
-            saved = self.decoder.decode(rows)
-            if saved.poison:
-                raise ConfigError(f"saved state cannot be read: {saved.poison[0].reason}")
-            joined, first = self.books.join(saved.events)
-            for row in range(first, len(joined)):
-                self.books.row_of[joined.symbol[row], joined.venue[row]] = row
-                far_sz = joined.bid_sz if self.plan.sign > 0 else joined.ask_sz
-                self.books.far_seen[joined.symbol[row]] |= far_sz[row, 0] > 0
-            self.books.keep(joined, first)
+        """Take over the venues' last rows, and what is known of symbols."""
+        saved = [value for key, value in entries if key.startswith(BOOK)]
+        for start in range(0, len(saved), _RESTORED_AT_ONCE):
+            batch = self.decoder.decode(saved[start : start + _RESTORED_AT_ONCE])
+            if batch.poison:
+                raise ConfigError(f"saved state cannot be read: {batch.poison[0].reason}")
+            rows = self._rows_of(batch.events)
+            hear_all(self.books.pool, rows)
         for key, value in entries:
-            if key.startswith(_CLOCK):
-                symbol = key.removeprefix(_CLOCK).decode()
-                self.books.decided_at[self.books.symbols.index(symbol)] = int(value)
+            kind, _, symbol = key.partition(b"|")
+            if kind == CLOCK[:-1]:
+                code = self.books.code_of(symbol.decode())
+                self.books.pool.decided_at[code] = int(value)
+            elif kind == FAR[:-1] and value == self._far_side:
+                code = self.books.code_of(symbol.decode())
+                self.books.pool.far_seen[code] = SEEN_AND_SAVED
+        self._learn_names()
 
-    def _decide(self, joined: Events, first: int) -> tuple[Decisions, list[str]]:
+    def _rows_of(self, batch: Events) -> Rows:
+        rows = self.books.rows_of(batch)
+        self._learn_names()
+        return rows
+
+    def _learn_names(self) -> None:
+        """Write down what decisions say of venues and symbols that are new."""
+        books = self.books
+        if len(self._fees[0]) != len(books.publishers):
+            venues = self.table.resolve(books.publishers)
+            self._fees = fees(venues)
+            self._venue_texts = self._texts_of_venues(venues)
+        for symbol in books.symbols.known()[len(self._keys) :]:
+            text = _json(symbol)
+            self._symbol_texts.code(text)
+            self._longest = max(self._longest, len(text.encode()))
+            self._keys.append(symbol.encode())
+
+    def _decide(self, rows: Rows) -> tuple[Decisions, list[str]]:
         """Decide at each row; return also what was wrong with a strategy of the user's own."""
-        buy = self.plan.sign > 0
-        asks, bids = (joined.ask_px, joined.ask_sz), (joined.bid_px, joined.bid_sz)
-        (take_px, take_sz), far = (asks, bids) if buy else (bids, asks)
-        rows = Rows(
-            ts=np.ascontiguousarray(joined.ts),
-            symbol=joined.symbol.astype(np.int64),
-            venue=joined.venue.astype(np.int64),
-            take_px=np.ascontiguousarray(take_px),
-            take_sz=np.ascontiguousarray(take_sz),
-            far_px=shown(*far),
-        )
-        taker_fee, rebate = fees(self._venues)
-        venues = len(self._venues)
-        decisions = no_decisions(len(joined) - first, venues)
-        books, own = self.books, self.settings.strategy
+        pool, own = self.books.pool, self.settings.strategy
+        venues = pool.venues[rows.symbol]
+        most = int(venues.max())
+        decisions = no_decisions(venues)
+        taker_fee, rebate = self._fees
         if own is not None:
-            return decisions, ask_at_rows(
-                own, rows, books.row_of, books.decided_at, books.far_seen, first, self.plan, taker_fee, rebate,
-                decisions,
-            )  # fmt: skip
-        decide_rows(
-            rows, books.row_of, books.decided_at, books.far_seen, first, self.plan, taker_fee, rebate,
-            room_for(venues, self.plan.depth), decisions,
-        )  # fmt: skip
+            return decisions, ask_at_rows(own, pool, rows, self.plan, taker_fee, rebate, most, decisions)
+        decide_rows(pool, rows, self.plan, taker_fee, rebate, room_for(most, self.plan.depth), decisions)
         return decisions, []
 
-    def _outputs(
-        self,
-        joined: Events,
-        first: int,
-        decisions: Decisions,
-        reasons: Sequence[str],
-        synthetic: Sequence[bool],
-    ) -> list[Outgoing]:
-        ts, symbol = joined.ts[first:], joined.symbol[first:].astype(np.int64)
-        texts = self._texts(joined.symbols, reasons)
-        longest = int(np.diff(texts.symbol_ends, prepend=0).max())
-        room = ROOM + len(texts.common) + longest + len(texts.before) + len(texts.after)
-        room += len(self._venues) * (VENUE_ROOM + _LONGEST_NUMBER)
-        buffer = np.empty(len(ts) * room, np.uint8)
-        flags = np.asarray(synthetic, np.uint8)
-        ends = write_decisions(
-            np.ascontiguousarray(ts), symbol, flags, decisions, self.settings.order_size, self.plan.sign, texts,
-            buffer,
-        ).tolist()  # fmt: skip
-        text = buffer[: ends[-1]].tobytes()
-        keys = [name.encode() for name in joined.symbols]
-        return [
-            Outgoing("decisions", keys[code], text[start:end])
-            for code, start, end in zip(symbol.tolist(), [0, *ends[:-1]], ends, strict=True)
-        ]
+    def _note_changes(self, batch: Events, rows: Rows, begins: npt.NDArray[np.bool_]) -> None:
+        """Note what the batch left in the books."""
+        books, keys, pool = self.books, self._keys, self.books.pool
+        for code in np.unique(rows.symbol[begins]).tolist():
+            for publisher in unheard(pool, code):
+                self._changed[b"%b%b|%d" % (BOOK, keys[code], publisher)] = None
+        for code in np.unique(rows.symbol[pool.far_seen[rows.symbol] == SEEN]).tolist():
+            self._changed[FAR + keys[code]] = self._far_side
+            pool.far_seen[code] = SEEN_AND_SAVED
+        stand = rows_that_stand(pool, rows)
+        self._changed.update(
+            self._writer.write(
+                batch,
+                stand,
+                rows.symbol,
+                rows.publisher,
+                books.symbols.table,
+                self._symbol_texts.table,
+                self._longest,
+            )
+        )
+        if self.plan.interval:
+            for code in np.unique(rows.symbol).tolist():
+                self._changed[CLOCK + keys[code]] = b"%d" % pool.decided_at[code]
 
-    def _texts(self, symbols: Sequence[str], reasons: Sequence[str]) -> Texts:
-        """Return what is the same in all messages, as text."""
-        settings = self.settings
-        buy = settings.side == "buy"
-        price, size = ("ask", "ask_size") if buy else ("bid", "bid_size")
+    def _outputs(
+        self, rows: Rows, decisions: Decisions, reasons: Sequence[str], synthetic: UInt8
+    ) -> list[Outgoing]:
+        common, common_ends = self._common
+        if reasons:
+            common, common_ends = self._texts_of_all(reasons)
+        symbols = self._symbol_texts.table
+        before, before_ends, after, after_ends = self._venue_texts
+        texts = Texts(common, common_ends, symbols.text, symbols.ends, before, before_ends, after, after_ends)
+        room = len(rows.ts) * (ROOM + len(common) + self._longest)
+        room += len(decisions.venue) * (
+            VENUE_ROOM + int(np.diff(before_ends, prepend=0).max() + np.diff(after_ends, prepend=0).max())
+        )
+        buffer = np.empty(room, np.uint8)
+        ends = write_decisions(
+            rows.ts,
+            rows.symbol,
+            synthetic,
+            decisions,
+            self.settings.order_size,
+            self.plan.sign,
+            texts,
+            buffer,
+        ).tolist()
+        text = buffer[: ends[-1]].tobytes()
+        values = [text[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        keys = map(self._keys.__getitem__, rows.symbol.tolist())
+        return list(map(Outgoing._make, zip(repeat("decisions"), keys, values, repeat(()))))
+
+    def _texts_of_venues(self, venues: Sequence[Venue]) -> tuple[UInt8, Int64, UInt8, Int64]:
+        """Return what decisions say of each venue, before its numbers and between them."""
+        price = "ask" if self.settings.side == "buy" else "bid"
         before = [
             f'{{"venue_id":{publisher},"venue":{_json(venue.name)},"{price}":'
-            for publisher, venue in zip(self.books.publishers, self._venues, strict=True)
+            for publisher, venue in zip(self.books.publishers, venues, strict=True)
         ]
         after = [
             f',"fee":{_json(v.taker_fee_dollars)},"rebate":{_json(v.maker_rebate_dollars)},"allocation":'
-            for v in self._venues
+            for v in venues
         ]
+        return *joined_text(before), *joined_text(after)
+
+    def _texts_of_all(self, reasons: Sequence[str] = ()) -> tuple[UInt8, Int64]:
+        """Return what is the same in all decisions, and the reasons of refusals."""
+        settings = self.settings
+        near, far, size = (
+            ("an ask", "a bid", "ask_size") if settings.side == "buy" else ("a bid", "an ask", "bid_size")
+        )
         about = {"order_size": settings.order_size, "side": settings.side, "algorithm": settings.name}
-        near, far = ("an ask", "a bid") if buy else ("a bid", "an ask")
-        common = [
+        return joined_text([
             '{"symbol":', ',"timestamp":"', '",' + _json(about)[1:-1], ',"mid":', ',"allocation":[',
             '],"total_cost":', ',"execution_summary":{"total_executed":', ',"underfill":', ',"overfill":',
             ',"cash_spent":', ',"fill_rate":', '},"venues":[', f',"{size}":', ',"synthetic":false}',
@@ -256,9 +301,7 @@ class WhatIf:
             ',"refused":"waiting for the next interval"',
             f',"refused":"no venue shows {far}: there is no mid to measure against"',
             *(f',"refused":{_json(reason)}' for reason in reasons),
-        ]  # fmt: skip
-        names = [_json(symbol) for symbol in symbols]
-        return Texts(*joined_text(common), *joined_text(names), *joined_text(before), *joined_text(after))
+        ])  # fmt: skip
 
     def _counts(self, decisions: Decisions) -> dict[str, float]:
         decided = decisions.status == DECIDED
@@ -275,7 +318,3 @@ class WhatIf:
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _is_synthetic(message: Incoming) -> bool:
-    return message.headers is not None and SYNTHETIC_HEADER in message.headers

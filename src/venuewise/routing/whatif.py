@@ -167,7 +167,9 @@ class WhatIf:
         if rows:
             saved = self.decoder.decode(rows)
             if saved.poison:
-                raise ConfigError(f"saved state cannot be read: {saved.poison[0].reason}")
+                raise ConfigError(
+                    f"saved state: found {saved.poison[0].reason}; expected that of a what-if: another group"
+                )
             joined, first = self.books.join(saved.events)
             for row in range(first, len(joined)):
                 self.books.row_of[joined.symbol[row], joined.venue[row]] = row

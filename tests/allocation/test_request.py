@@ -103,13 +103,13 @@ def test_sell_takes_bids_and_its_cash_comes_in(
         ),
         (
             {"venues": [{"venue": "A", "ask": 1.0, "ask_size": 5, "fee": 0.0}]},
-            "$.venues[0].venue: no venue named 'A'",
+            "$.venues[0].venue: found 'A'; expected a known name",
         ),
         ({"colour": "red"}, "book: found a field colour; expected none of that name"),
         ({"side": "short"}, "book: $.side: found 'short'; expected buy or sell"),
-        ({"order_size": -5}, "order_size must be from 0"),
-        ({"method": "brute_force", "step": 0}, "step must be a whole number"),
-        ({"method": "brute_force", "step": 10**30}, "step must be a whole number"),
+        ({"order_size": -5}, "order_size: found shares out of range"),
+        ({"method": "brute_force", "step": 0}, "step: found"),
+        ({"method": "brute_force", "step": 10**30}, "step: found"),
         ({"mid": 1e308}, "the cost is no number"),
         (
             {"venues": [{"venue": -5, "ask": 1.0, "ask_size": 5}]},

@@ -184,7 +184,7 @@ def test_no_file_a_directory_and_the_same_file_twice_are_refused(tmp_path: Path)
     )
     assert "found a directory" in complaint(tmp_path)
     assert f"the same file as {path}" in complaint([path, tmp_path / "." / "day.csv"])
-    assert "no files to read" in complaint([])
+    assert "files: found none" in complaint([])
 
 
 def test_times_going_backwards_are_refused_and_the_remedy_named(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_wrong_window_is_refused(tmp_path: Path, window: str, expected: str) -
 def test_wrong_options_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "day.csv", rows(3))
     assert complaint(path, symbols="MSFT") == f"{path}: found no symbol MSFT; expected one of AAPL"
-    assert complaint(path, levels=0) == "levels is 0; expected 1 or more"
+    assert complaint(path, levels=0) == "levels: found 0; expected 1 or more"
 
 
 def test_an_unknown_publisher_is_no_error_of_reading(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_port_in_use_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match=f"port {port} is taken"):
+        with pytest.raises(ConfigError, match=f"port {port}: found it taken"):
             broker.up(tmp_path / "broker", port=port)
 
 
@@ -111,14 +111,14 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: p
     file.touch()
     for use in (broker.up, broker.status, broker.down):
         with pytest.raises(
-            ConfigError, match="file: cannot be the broker's directory: Not a directory; choose"
+            ConfigError, match="file: found Not a directory; expected a directory for the broker"
         ):
             use(file)
     unwritable = tmp_path / "unwritable"
     (unwritable / "server.properties").mkdir(parents=True)
     jvm = runtimes.Jvm("maven", "java", tmp_path, "4")
     monkeypatch.setattr(broker, "find_runtime", lambda _name: jvm)
-    with pytest.raises(ConfigError, match="unwritable: cannot be the broker's directory: Is a directory"):
+    with pytest.raises(ConfigError, match="unwritable: found Is a directory; expected"):
         broker.up(unwritable, port=0)
 
 

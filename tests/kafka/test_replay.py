@@ -237,9 +237,12 @@ def test_a_dry_run_needs_no_broker_and_writes_one_message_a_line(csv: Path, even
         (["produce", "{csv}", "--topic", "a b"], "--topic: found 'a b'"),
         (["produce", "{csv}", "--window", "9-8"], "window"),
         (["produce", "nowhere.csv", "--dry-run"], "nowhere.csv"),
-        (["produce", "{csv}", "--config", "nowhere.toml"], "settings file nowhere.toml"),
+        (
+            ["produce", "{csv}", "--config", "nowhere.toml"],
+            "nowhere.toml: found no such file",
+        ),
         (["view", "--filter", "symbol"], "--filter: found 'symbol'"),
-        (["view", "--venue", "NOWHERE"], "--venue: no venue is called 'NOWHERE'"),
+        (["view", "--venue", "NOWHERE"], "--venue: found 'NOWHERE'; expected a name"),
     ],
 )
 def test_bad_options_get_one_line_and_exit_code_2(arguments: list[str], expected: str, csv: Path) -> None:
@@ -291,7 +294,7 @@ def test_a_missing_extra_is_named_with_what_to_install(tmp_path: Path) -> None:
     environment_path = os.pathsep.join((str(tmp_path), environment()["PYTHONPATH"]))
     done = run("broker", "status", PYTHONPATH=environment_path)
     assert done.returncode == 2
-    assert "needs confluent_kafka" in done.stderr
+    assert "confluent_kafka: found it not installed" in done.stderr
     assert "pip install 'venuewise[kafka]'" in done.stderr
 
 

@@ -150,7 +150,7 @@ def test_a_refusal_is_a_line_of_decisions_with_its_reason() -> None:
 def test_a_venue_that_is_none_is_named(venue: str) -> None:
     done = run("view", "--venue", venue)
     assert (done.returncode, done.stderr) == (
-        2, f"venuewise: --venue: no venue is called '{venue}'; see: venuewise venues\n"
+        2, f"venuewise: --venue: found '{venue}'; expected a name or publisher id of: venuewise venues\n"
     )  # fmt: skip
 
 

@@ -75,9 +75,9 @@ def test_venues_are_found_by_name_or_market_code_in_any_case() -> None:
 
 
 def test_unknown_name_lists_the_near_ones() -> None:
-    with pytest.raises(ConfigError, match="no venue named 'NASDAK'; did you mean NASDAQ"):
+    with pytest.raises(ConfigError, match="found 'NASDAK'; expected a known name: perhaps NASDAQ"):
         load_venues().by_name("NASDAK")
-    with pytest.raises(ConfigError, match="known: NASDAQ, BX"):
+    with pytest.raises(ConfigError, match="one of NASDAQ, BX"):
         load_venues().by_name("Q")
 
 

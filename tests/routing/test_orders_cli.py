@@ -101,7 +101,7 @@ def test_the_dry_run_says_all_that_the_loop_says(folder: Path) -> None:
             ["--orders", "--fills-topic", "x", "--reports-topic", "x"],
             "topic x: found it for fills and reports",
         ),
-        (["--orders", "--strategy", "nowhere:Class"], "strategy 'nowhere:Class': ModuleNotFoundError"),
+        (["--orders", "--strategy", "nowhere:Class"], "strategy 'nowhere:Class': found ModuleNotFoundError"),
         (["--orders", "--queue-priority", "2"], "--queue-priority: found 2.0"),
     ],
 )
@@ -134,7 +134,7 @@ def test_strategies_of_ones_own_are_found_and_checked(folder: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=problem):
             load_strategy(path)
-    with pytest.raises(ConfigError, match="params: TypeError"):
+    with pytest.raises(ConfigError, match="params: found TypeError"):
         StrategyBook(PENALTIES, (name, make)).make("nibble", {"teeth": 2})
 
 

@@ -486,7 +486,7 @@ def test_the_command_takes_a_strategy_of_ones_own(tmp_path: Path, monkeypatch: p
     for more, problem in (
         (("--strategy", "mine:One", "--algorithm", "vwap"), "strategy 'mine:One': found algorithm, too"),
         (("--strategy", "mine:One", "--greedy-l2"), "strategy 'mine:One': found greedy_l2, too"),
-        (("--strategy", "mine:Needy"), "params: TypeError"),
+        (("--strategy", "mine:Needy"), "params: found TypeError"),
         (("--strategy", "mine:Nobody"), "AttributeError"),
         (("--horizon-s", "0"), "--horizon-s: found 0"),
     ):

@@ -273,19 +273,23 @@ def _allocate(
 def _check_method(method: str, fill: str, step: int) -> None:
     if (method, fill) in _PROBLEMS:
         if step != 1:
-            raise ConfigError(f"method {method} splits to the single share: step must be 1, not {step!r}")
+            raise ConfigError(
+                f"step: found {step!r}; expected 1, since method {method} splits to the single share"
+            )
     elif (method, fill) in _SEARCHES:
         if not isinstance(step, int) or isinstance(step, bool) or not 1 <= step <= entry.SHARES_MAX:
             raise ConfigError(
-                f"step must be a whole number of shares from 1 to {entry.SHARES_MAX}, not {step!r}"
+                f"step: found {step!r}; expected a whole number of shares from 1 to {entry.SHARES_MAX}"
             )
     elif (method, fill) == ("brute_force", "free"):
-        raise ConfigError("method brute_force knows only fill exact_fill; method exhaustive knows both")
+        raise ConfigError(
+            "fill: found free; expected exact_fill with method brute_force, or method exhaustive"
+        )
     else:
         methods = ", ".join(get_args(Method))
         fills = ", ".join(get_args(Fill))
         raise ConfigError(
-            f"method must be one of {methods}, and fill one of {fills}; not {method!r}, {fill!r}"
+            f"method and fill: found {method!r}, {fill!r}; expected one of {methods}, and one of {fills}"
         )
 
 
@@ -340,7 +344,7 @@ def allocate_many(
     """
     if (method, fill) not in _PROBLEMS:
         _check_method(method, fill, 1)
-        raise ConfigError(f"allocate_many knows the methods exact and greedy, not {method!r}")
+        raise ConfigError(f"method: found {method!r}; expected exact or greedy for many books")
     quotes = Quotes.of(ask, ask_size, bid, bid_size, fee, rebate, many=True)
     books, venues = quotes.price.shape[:2]
     orders = _per_book("order_size", to_shares("order_size", order_size), books)
@@ -372,5 +376,5 @@ def _per_book(name: str, values: npt.NDArray[Number], books: int) -> npt.NDArray
     if values.ndim == 0:
         return np.full(books, values)
     if values.shape != (books,):
-        raise ConfigError(f"{name} must be one number or {books}, one a book; its shape is {values.shape}")
+        raise ConfigError(f"{name}: found shape {values.shape}; expected one number or {books}, one a book")
     return values

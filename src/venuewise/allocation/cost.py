@@ -19,17 +19,17 @@ from venuewise.allocation.split import BUY, SELL, Float64, Int64, split_cost
 from venuewise.errors import ConfigError
 
 _FAULTS = {
-    entry.BAD_ORDER: f"order_size must be from 0 to {entry.SHARES_MAX} shares",
-    entry.BAD_SHAPE: "prices, sizes, fees and rebates must agree on the number of venues, at least 1",
-    entry.BAD_PRICE: "a price must be a positive number of dollars, or NaN where the level is absent",
-    entry.BAD_LEVELS: "a venue's levels must be in order from the best, each price once",
-    entry.BAD_SIZE: f"a size must be from 0 to {entry.SHARES_MAX} shares",
-    entry.BAD_FEE: "a fee must be a finite number of dollars a share",
-    entry.BAD_REBATE: "a rebate must be a finite number of dollars a share",
-    entry.BAD_LAMBDA_OVER: "lambda_over must be a finite number of dollars a share",
-    entry.BAD_LAMBDA_UNDER: "lambda_under must be a finite number of dollars a share",
-    entry.BAD_THETA: "theta_queue must be a finite number of dollars a share",
-    entry.BAD_MID: "mid must be a finite number of dollars, 0 or more",
+    entry.BAD_ORDER: f"order_size: found shares out of range; expected 0 to {entry.SHARES_MAX}",
+    entry.BAD_SHAPE: "quotes: found prices, sizes, fees and rebates of different lengths; expected one venue or more",
+    entry.BAD_PRICE: "found a price that is none; expected dollars above 0, or NaN where the level is absent",
+    entry.BAD_LEVELS: "found levels out of order; expected the best first, each price once",
+    entry.BAD_SIZE: f"found a size out of range; expected 0 to {entry.SHARES_MAX} shares",
+    entry.BAD_FEE: "found a fee that is not finite; expected dollars a share",
+    entry.BAD_REBATE: "found a rebate that is not finite; expected dollars a share",
+    entry.BAD_LAMBDA_OVER: "lambda_over: found a number that is not finite; expected dollars a share",
+    entry.BAD_LAMBDA_UNDER: "lambda_under: found a number that is not finite; expected dollars a share",
+    entry.BAD_THETA: "theta_queue: found a number that is not finite; expected dollars a share",
+    entry.BAD_MID: "mid: found a number that is negative or not finite; expected dollars, 0 or more",
 }
 _OF_A_VENUE = (entry.BAD_PRICE, entry.BAD_LEVELS, entry.BAD_SIZE, entry.BAD_FEE, entry.BAD_REBATE)
 
@@ -51,7 +51,9 @@ def to_floats(name: str, values: npt.ArrayLike) -> Float64:
         if array.dtype.kind not in "iuf":
             raise ValueError
     except ValueError:
-        raise ConfigError(f"{name} must be numbers, rows of the same length") from None
+        raise ConfigError(
+            f"{name}: found something else than numbers; expected numbers, rows of the same length"
+        ) from None
     return np.require(array, np.float64, ("C", "A", "W"))
 
 
@@ -62,7 +64,9 @@ def to_shares(name: str, values: npt.ArrayLike) -> Int64:
     numbers = to_floats(name, values)
     whole = np.where(np.isnan(numbers), 0.0, numbers)
     if not np.array_equal(whole, np.rint(whole)) or not np.all(np.abs(whole) <= entry.SHARES_MAX):
-        raise ConfigError(f"{name} must be whole shares, {entry.SHARES_MAX} at most")
+        raise ConfigError(
+            f"{name}: found parts of shares, or too many; expected whole shares, {entry.SHARES_MAX} at most"
+        )
     return whole.astype(np.int64)
 
 
@@ -73,7 +77,7 @@ def to_order(order_size: SupportsIndex) -> int:
             raise TypeError
         shares = operator.index(order_size)
     except TypeError:
-        raise ConfigError(f"order_size must be a whole number of shares, not {order_size!r}") from None
+        raise ConfigError(f"order_size: found {order_size!r}; expected a whole number of shares") from None
     if not 0 <= shares <= entry.SHARES_MAX:
         complain(entry.BAD_ORDER, 0)
     return shares
@@ -84,7 +88,7 @@ def to_number(name: str, value: float) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise ConfigError(f"{name} must be a number, not {value!r}") from None
+        raise ConfigError(f"{name}: found {value!r}; expected a number") from None
 
 
 def per_venue(name: str, values: npt.ArrayLike, venues: int) -> Float64:
@@ -93,7 +97,7 @@ def per_venue(name: str, values: npt.ArrayLike, venues: int) -> Float64:
     if array.ndim == 0:
         return np.full(venues, float(array))
     if array.shape != (venues,):
-        raise ConfigError(f"{name} must be one number or {venues}, one a venue; its shape is {array.shape}")
+        raise ConfigError(f"{name}: found shape {array.shape}; expected one number or {venues}, one a venue")
     return array
 
 
@@ -134,15 +138,19 @@ class Quotes:
         elif ask is None and ask_size is None:
             name, sign, prices, sizes = "bid", SELL, bid, bid_size
         else:
-            raise ConfigError("give ask and ask_size to buy, or bid and bid_size to sell, not both")
+            raise ConfigError(
+                "quotes: found asks and bids; expected ask and ask_size to buy, or bid and bid_size to sell"
+            )
         if prices is None or sizes is None:
-            raise ConfigError("give ask and ask_size to buy, or bid and bid_size to sell")
+            raise ConfigError(
+                "quotes: found one of two; expected ask and ask_size to buy, or bid and bid_size to sell"
+            )
         price, size = to_floats(name, prices), to_shares(f"{name}_size", sizes)
         if price.shape != size.shape:
-            raise ConfigError(f"{name} has shape {price.shape} and {name}_size {size.shape}: they must agree")
+            raise ConfigError(f"{name}_size: found shape {size.shape}; expected {price.shape}, as {name} has")
         if price.ndim not in ((2, 3) if many else (1, 2)) or 0 in price.shape[int(many) :]:
             wanted = "(n, K) or (n, K, L)" if many else "(K,) or (K, L)"
-            raise ConfigError(f"{name} must have shape {wanted}, with a venue at least; it has {price.shape}")
+            raise ConfigError(f"{name}: found shape {price.shape}; expected {wanted}, with a venue at least")
         venues = price.shape[1] if many else price.shape[0]
         return cls(price, size, per_venue("fee", fee, venues), per_venue("rebate", rebate, venues), sign)
 
@@ -223,7 +231,9 @@ class CostModel:
         quotes = Quotes.of(ask, ask_size, bid, bid_size, fee, rebate)
         split = to_shares("shares", shares)
         if split.shape != quotes.fee.shape or np.any(split < 0):
-            raise ConfigError(f"shares must be {len(quotes.fee)} numbers, 0 or more, one a venue")
+            raise ConfigError(
+                f"shares: found {split.tolist()}; expected {len(quotes.fee)} numbers, 0 or more, one a venue"
+            )
         order = to_order(order_size)
         reference = 0.0 if mid is None else to_number("mid", mid)
         self.check(order, quotes, reference)

@@ -140,7 +140,7 @@ def _charges(venue: VenueQuote, i: int) -> tuple[float, float]:
             table.by_name(venue.venue) if isinstance(venue.venue, str) else table.resolve([venue.venue])[0]
         )
     except ConfigError as error:
-        raise ConfigError(f"book: $.venues[{i}].venue: {error}; or give its fee and rebate") from None
+        raise ConfigError(f"book: $.venues[{i}].{error}, or its fee and rebate") from None
     return (
         known.taker_fee_dollars if venue.fee is None else venue.fee,
         known.maker_rebate_dollars if venue.rebate is None else venue.rebate,

@@ -134,7 +134,9 @@ def _search(
     splits = _count(cap, target) if grid <= _GRID_MAX else np.inf
     if splits > SPLITS_MAX:
         number = f"{splits:.1e}" if np.isfinite(splits) else "too many"
-        raise ConfigError(f"{number} splits to try: take a larger step, or method exact")
+        raise ConfigError(
+            f"step: found {number} splits to try; expected at most {SPLITS_MAX:.1e}: a larger step, or method exact"
+        )
     cost = np.empty((len(cap), grid + 1))
     venue_costs(*quotes.by_level(), quotes.fee, quotes.rebate, mid, quotes.sign, step, cost)
     best = np.zeros(len(cap), np.int64)

@@ -20,6 +20,8 @@ __all__ = [
     "app", "backtests", "decisions", "live", "main", "market_data", "orders", "placements", "routing", "warm",
 ]  # fmt: skip
 
+_LONGEST_LINE = 600
+
 
 def main() -> None:
     """Run the command line; turn the user's errors into one line and exit code 2."""
@@ -48,5 +50,10 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _in_one_line(message: str) -> str:
-    """Join the lines of a message: a file name or a cell that it quotes may hold line breaks."""
-    return " ".join(message.splitlines())
+    """Join the lines of a message, and cut out its middle if it is long: what it quotes may be of any form."""
+    line = " ".join(message.splitlines())
+    return (
+        line
+        if len(line) <= _LONGEST_LINE
+        else f"{line[: _LONGEST_LINE // 2]} ... {line[-_LONGEST_LINE // 2 :]}"
+    )

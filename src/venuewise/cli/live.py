@@ -82,7 +82,7 @@ def need_kafka() -> None:
         import structlog  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"this command needs {error.name}, which is not installed: pip install 'venuewise[kafka]'"
+            f"{error.name}: found it not installed; expected it for this command: pip install 'venuewise[kafka]'"
         ) from None
 
 
@@ -293,7 +293,9 @@ def view(
         if venue.isdecimal():
             publishers = frozenset((int(venue),))
         elif not publishers:
-            raise ConfigError(f"--venue: no venue is called {venue!r}; see: venuewise venues")
+            raise ConfigError(
+                f"--venue: found {venue!r}; expected a name or publisher id of: venuewise venues"
+            )
     with stop_on_signals() as stop:
         found = viewing.records(
             settings, settings.topic, from_beginning=from_beginning, stopped=lambda: bool(stop)

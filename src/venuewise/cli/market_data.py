@@ -85,7 +85,7 @@ def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Numb
     try:
         return [kind(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(f"{option} must be numbers separated by commas, not {text!r}") from None
+        raise ConfigError(f"{option}: found {text!r}; expected numbers separated by commas") from None
 
 
 @app.command()

@@ -146,7 +146,7 @@ class Events:
             If the symbol does not occur.
         """
         if symbol not in self.symbols:
-            raise ValueError(f"symbol {symbol!r} is not among {', '.join(self.symbols)}")
+            raise ValueError(f"symbol: found {symbol!r}; expected one of {', '.join(self.symbols)}")
         if len(self.symbols) == 1:
             return self
         return self.take(self.symbol == self.symbols.index(symbol)).without_unused()

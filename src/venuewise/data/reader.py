@@ -108,7 +108,7 @@ def read_counted(
 ) -> Counted:
     """Read as `read` does, and also return what was mended and which formats were met."""
     if levels is not None and levels < 1:
-        raise ConfigError(f"levels is {levels}; expected 1 or more")
+        raise ConfigError(f"levels: found {levels}; expected 1 or more")
     span = None if window is None else parse_window(window)
     paths = _paths(source)
     parts = [_read_file(path, levels, counts) for path in paths]
@@ -143,7 +143,7 @@ def iso(ns: int) -> str:
 def _paths(source: Source) -> list[Path]:
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(item) for item in source]
     if not paths:
-        raise ConfigError("no files to read; expected at least one")
+        raise ConfigError("files: found none; expected at least one")
     seen: dict[str, Path] = {}
     for path in paths:
         real = real_path(path)

@@ -159,7 +159,9 @@ def up(
         if port == 0:
             port = _free_port()
         elif not _is_free(port):
-            raise ConfigError(f"port {port} is taken; choose another with --port, or 0 for a free one")
+            raise ConfigError(
+                f"port {port}: found it taken; expected a free one: another --port, or 0 for any"
+            )
         if isinstance(found, Docker):
             state = _start_container(found, directory, port, heap_mb)
         else:
@@ -235,7 +237,7 @@ def _named(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(
-            f"{directory}: cannot be the broker's directory: {error.strerror or error}; choose another with --dir"
+            f"{directory}: found {error.strerror or error}; expected a directory for the broker: another --dir"
         ) from None
 
 
@@ -264,7 +266,9 @@ def _start_jvm(runtime: Jvm, directory: Path, port: int, heap_mb: int) -> Broker
                 [*java, "kafka.tools.StorageTool", "format", *identity], stdout=log, stderr=log, check=False
             )
             if formatted.returncode != 0:
-                raise ConfigError(f"Kafka could not format {directory / 'data'}; see {log_file}")
+                raise ConfigError(
+                    f"{directory / 'data'}: found it refused by Kafka; expected it to be formatted: see {log_file}"
+                )
         process = subprocess.Popen(
             [*java, "kafka.Kafka", str(settings)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory, start_new_session=True,
@@ -296,7 +300,7 @@ def _start_container(runtime: Docker, directory: Path, port: int, heap_mb: int) 
     if answer.returncode != 0:
         reason = answer.stderr.strip().splitlines()
         raise ConfigError(
-            f"docker could not start {DOCKER_IMAGE}: {reason[-1] if reason else 'no reason given'}"
+            f"docker: found {reason[-1] if reason else 'no reason'}; expected {DOCKER_IMAGE} to start"
         )
     return BrokerState(
         bootstrap_servers=f"{_LOOPBACK}:{port}", runtime="docker", version=runtime.version,
@@ -331,9 +335,11 @@ def _wait_until_ready(state: BrokerState, timeout: float) -> None:
 
 def _check_still_starting(state: BrokerState, deadline: float) -> None:
     if not _is_alive(state):
-        raise ConfigError(f"Kafka stopped while starting: {_last_error(state)}; see {state.log_file}")
+        raise ConfigError(
+            f"Kafka: found it stopped ({_last_error(state)}); expected it to start: see {state.log_file}"
+        )
     if time.monotonic() > deadline:
-        raise ConfigError(f"Kafka did not become ready in time; see {state.log_file}")
+        raise ConfigError(f"Kafka: found no answer in time; expected it to be ready: see {state.log_file}")
     time.sleep(_POLL_SECONDS)
 
 

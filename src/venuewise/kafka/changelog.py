@@ -45,6 +45,8 @@ def read_changelog(
                     if value is not None:
                         entries[key] = value
             if time.monotonic() > deadline:
-                raise ConfigError(f"topic {topic} cannot be read back: no answer from the broker")
+                raise ConfigError(
+                    f"topic {topic}: found no answer from the broker; expected the state saved there"
+                )
     finally:
         consumer.close()

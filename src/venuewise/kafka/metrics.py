@@ -140,6 +140,8 @@ class Metrics:
         try:
             server = ThreadingHTTPServer((host, port), Handler)
         except (OSError, OverflowError) as error:
-            raise ConfigError(f"metrics port {port}: cannot be opened: {error}") from None
+            raise ConfigError(
+                f"metrics port {port}: found {error}; expected one that can be opened"
+            ) from None
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
         return int(server.server_address[1])

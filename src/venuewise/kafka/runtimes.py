@@ -106,7 +106,7 @@ def find_runtime(wanted: Runtime = "auto") -> Docker | Jvm:
             return tries[name]()
         except MissingError as reason:
             lacking.append(f"{name}: {reason}")
-    raise ConfigError("no way to run Kafka here; " + "; ".join(lacking))
+    raise ConfigError(f"Kafka: found {', '.join(lacking)}; expected a way to run it")
 
 
 def _docker() -> Docker:

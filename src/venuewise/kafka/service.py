@@ -193,7 +193,9 @@ class Service:
             self.metrics.ready = True
             return self._loop(stop, limit, idle_exit)
         except KafkaException as failure:
-            raise ConfigError(f"Kafka: {failure.args[0].str()}") from None
+            raise ConfigError(
+                f"Kafka: found {failure.args[0].str()}; expected a broker that goes on"
+            ) from None
         finally:
             self.metrics.ready = False
             self._watch.close()
@@ -311,7 +313,9 @@ class Service:
         self.partitions = partitions
         for topic in self.wiring.inputs.values():
             if topic != market and ensure_topic(self.settings, topic, partitions) != partitions:
-                raise ConfigError(f"topic {topic}: expected {partitions} partitions, as {market} has")
+                raise ConfigError(
+                    f"topic {topic}: found another number of partitions; expected {partitions}, as {market} has"
+                )
         for topic in (*self.wiring.outputs.values(), self.wiring.dead_letters):
             ensure_topic(self.settings, topic, partitions)
         found = ensure_topic(self.settings, self.wiring.changelog, partitions, config=COMPACTED)
@@ -400,7 +404,7 @@ class Service:
                 self.metrics.faults.inc()
                 return True
         raise ConfigError(
-            f"topic {self.wiring.dead_letters}: takes no dead letter, not even an empty one; "
+            f"topic {self.wiring.dead_letters}: found it taking no dead letter, not even an empty one; "
             "expected max.message.bytes of 16384 or more"
         )
 

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.sources import InitSettingsSource
 
 from venuewise.errors import ConfigError
+from venuewise.files import read_text_file, shown
 
 Preset = Literal["conservative", "aggressive"]
 
@@ -281,23 +282,22 @@ def load(
     except ValidationError as error:
         raise ConfigError(_explain(error, given, from_file, file)) from None
     except ValueError as error:  # pydantic-settings: a variable that should hold JSON and does not
-        raise ConfigError(f"environment: {str(error).splitlines()[0]}") from None
+        raise ConfigError(f"environment: found {str(error).splitlines()[0]}; expected JSON in it") from None
     return values
 
 
 def _read_toml(file: Path) -> dict[str, object]:
+    expected = "a TOML file of settings"
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"settings file {file}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"settings file {file}: not TOML: {error}") from None
+        table = tomllib.loads(read_text_file(file, expected))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{shown(file)}: found no TOML ({error}); expected {expected}") from None
     values = {key.lower(): value for key, value in table.items()}
     if isinstance(values.get("kafka"), Mapping):
         try:
             values["kafka"] = _as_properties(values["kafka"])
         except ValueError as error:
-            raise ConfigError(f"kafka in {file}: {error}") from None
+            raise ConfigError(f"{shown(file)}, kafka: {error}") from None
     return values
 
 
@@ -317,7 +317,7 @@ def _explain(
         origin = name
     if first["type"] == "extra_forbidden":
         known = ", ".join((*Settings.model_fields, "preset"))
-        return f"{origin}: no such setting; known are {known}"
+        return f"{origin}: found no such setting; expected one of {known}"
     found = MASK if name == "kafka" else repr(first["input"])
     message = _EXPECTED.get(first.get("ctx", {}).get("pattern", ""), first["msg"])
-    return f"{origin}: found {found}; {message[0].lower()}{message[1:]}"
+    return f"{origin}: found {found}; {message.replace('Input should be', 'expected', 1)}"

@@ -167,7 +167,7 @@ def inspect(
         If an argument makes no sense.
     """
     if not long_gap > 0:
-        raise ConfigError(f"long_gap is {long_gap}; expected seconds above 0")
+        raise ConfigError(f"long_gap: found {long_gap}; expected seconds above 0")
     read = read_counted(source, window=window, levels=None, symbols=symbols, counts=False, repair=True)
     events = read.events
     sessions: dict[str, int] = {}

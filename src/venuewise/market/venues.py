@@ -21,6 +21,7 @@ import numpy as np
 
 from venuewise.data.events import PRICE_SCALE, Int64
 from venuewise.errors import ConfigError, DataError
+from venuewise.files import read_text_file, shown
 
 DEFAULT_TAKER_FEE: Final = 3_000_000
 """Taker fee of a publisher that no table names: 0.0030 dollars per share."""
@@ -127,8 +128,8 @@ class VenueTable:
                 return venue
         known = [venue.name for venue in self.venues]
         near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-        raise ConfigError(f"no venue named {name!r}; {hint}")
+        hint = f"perhaps {' or '.join(near)}" if near else f"one of {', '.join(known)}"
+        raise ConfigError(f"venue: found {name!r}; expected a known name: {hint}")
 
 
 def fees(venues: Sequence[Venue]) -> tuple[Int64, Int64]:
@@ -181,16 +182,7 @@ def _packaged() -> VenueTable:
 
 
 def _overlay(base: VenueTable, path: Path) -> VenueTable:
-    expected = "a TOML file of [[venue]] tables"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(str(path), "no such file", expected) from None
-    except UnicodeDecodeError:
-        raise DataError(str(path), "bytes that are not UTF-8 text", expected) from None
-    except OSError as error:
-        raise DataError(str(path), error.strerror or "an unreadable file", expected) from None
-    return _merge(base, text, str(path))
+    return _merge(base, read_text_file(path, "a TOML file of [[venue]] tables"), shown(path))
 
 
 def _merge(base: VenueTable, text: str, file: str) -> VenueTable:

@@ -177,7 +177,7 @@ class Parents:
             self.ledger.restore(saved, self._desk, self.strategies)
         except (msgspec.MsgspecError, ValueError, KeyError) as error:
             raise ConfigError(
-                f"saved state is not that of a router of orders ({error}); expected another group"
+                f"saved state: found {error}; expected that of a router of orders: another group"
             ) from None
 
     # Market data

@@ -56,10 +56,10 @@ def load_strategy(path: str) -> tuple[str, Callable[..., Strategy]]:
         name = name if isinstance(name, str) else make().name
     except Exception as error:  # whatever the user's module does on import
         raise ConfigError(
-            f"strategy {path!r}: {type(error).__name__}: {error}; expected module:Class"
+            f"strategy {path!r}: found {type(error).__name__}: {error}; expected module:Class"
         ) from None
     if not callable(make) or not callable(getattr(make, "decide", None)):
-        raise ConfigError(f"strategy {path!r}: found no method decide(quotes, order, now)")
+        raise ConfigError(f"strategy {path!r}: found no method decide; expected decide(quotes, order, now)")
     if name in BUILT_IN:
         raise ConfigError(f"strategy {path!r}: found the name {name!r}; expected one that is not built in")
     return name, make
@@ -111,4 +111,6 @@ class StrategyBook:
         except ConfigError:
             raise
         except Exception as error:  # a user's class, or params of the wrong type
-            raise ConfigError(f"params: {type(error).__name__}: {error}") from None
+            raise ConfigError(
+                f"params: found {type(error).__name__}: {error}; expected the arguments of the strategy"
+            ) from None

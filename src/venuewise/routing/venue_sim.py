@@ -159,11 +159,11 @@ class VenueSim:
                     self.waiting.add(child.id)
                     self._numbers = max(self._numbers, number + 1)
                 else:
-                    raise ConfigError(
-                        f"saved state cannot be read: entries of {kind}; expected another group"
-                    )
+                    raise ConfigError(f"saved state: found entries of {kind}; expected another group")
         except (msgspec.MsgspecError, ValueError) as error:
-            raise ConfigError(f"saved state cannot be read: {error}") from None
+            raise ConfigError(
+                f"saved state: found {error}; expected that of simulated venues: another group"
+            ) from None
 
     def _take_in(self, child: ChildOrder) -> str | None:
         """Let a child order wait or arrive; return why it is none, if so."""

@@ -176,7 +176,9 @@ class WhatIf:
         for start in range(0, len(saved), _RESTORED_AT_ONCE):
             batch = self.decoder.decode(saved[start : start + _RESTORED_AT_ONCE])
             if batch.poison:
-                raise ConfigError(f"saved state cannot be read: {batch.poison[0].reason}")
+                raise ConfigError(
+                    f"saved state: found {batch.poison[0].reason}; expected that of a what-if: another group"
+                )
             rows = self._rows_of(batch.events)
             hear_all(self.books.pool, rows)
         for key, value in entries:

@@ -173,8 +173,8 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
     first, arrival_price = find_arrival(market, row_of, first, last)
     if first < 0:
         raise NoQuotesError(
-            "no venue shows a usable quote between the order's start and end "
-            f"({np.datetime64(start, 'ns')} to {np.datetime64(end, 'ns')})"
+            "order: found no venue with a usable quote between its start and end; expected one from "
+            f"{np.datetime64(start, 'ns')} to {np.datetime64(end, 'ns')}"
         )
     return Task(side, quantity, start, end, first, last, row_of, arrival_price, printed_before)
 

@@ -149,7 +149,7 @@ def generate(
     tick_units = _units("tick", tick)
     openings = _openings(price, len(names))
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-        raise ConfigError(f"seed must be a whole number from 0 to 2^63 - 1, not {seed!r}")
+        raise ConfigError(f"seed: found {seed!r}; expected a whole number from 0 to 2^63 - 1")
     _between("rate", rate, 0.1, 1_000_000)
     _between("volatility", volatility, 0, 10)
     _between("half_spread", half_spread, 0, 100)
@@ -160,7 +160,7 @@ def generate(
     expected = rate * span / NS_PER_SECOND * len(names)
     if expected > MOST_ROWS:
         raise ConfigError(
-            f"{expected:,.0f} rows are more than the {MOST_ROWS:,} one call generates: lower rate or duration"
+            f"rate and duration: found {expected:,.0f} rows; expected at most {MOST_ROWS:,} in one call"
         )
 
     profiles = [VENUE_PROFILES.get(publisher, OTHER_VENUE) for publisher in publishers]
@@ -245,8 +245,8 @@ def _market(
     half_width = min(reach, _MOST_TICKS, round(opening_tick) - 1)
     if half_width < 2 * _EDGE_TICKS or half_spread > half_width - _EDGE_TICKS:
         raise ConfigError(
-            f"a price of {opening:g} leaves too few ticks of {tick / PRICE_SCALE:g} below it: "
-            f"the opening price must be {2 * _EDGE_TICKS + 1} ticks or more, beyond half the spread"
+            f"price: found {opening:g}, too few ticks of {tick / PRICE_SCALE:g} above 0; "
+            f"expected {2 * _EDGE_TICKS + 1} ticks or more, beyond half the spread"
         )
     base = round(opening_tick) - half_width
     width = 2 * half_width + 1
@@ -263,8 +263,8 @@ def _market(
     requotes = _REQUOTES * venues * sigma * sigma / (sigma + 0.6)
     if requotes > rate:
         raise ConfigError(
-            f"rate {rate:g}: repricing alone would write some {requotes:,.0f} rows a second; "
-            "raise the rate, or lower the volatility or the number of venues"
+            f"rate: found {rate:g}, and some {requotes:,.0f} rows a second of repricing alone; "
+            "expected a higher rate, less volatility or fewer venues"
         )
     draw_rate = max(rate - requotes, 0.3 * rate) / rows_a_draw
     gap_ns = min(_BURST_GAP_NS, 0.1 * NS_PER_SECOND / rate)
@@ -304,25 +304,29 @@ def _publishers(venues: int | Sequence[int]) -> tuple[int, ...]:
     if isinstance(venues, int):
         if not 1 <= venues <= len(VENUE_PROFILES):
             raise ConfigError(
-                f"venues must be from 1 to {len(VENUE_PROFILES)}, or a list of publisher ids, not {venues}"
+                f"venues: found {venues}; expected 1 to {len(VENUE_PROFILES)}, or a list of publisher ids"
             )
         return tuple(VENUE_PROFILES)[:venues]
     publishers = tuple(venues)
     if not 1 <= len(publishers) <= MOST_VENUES or len(set(publishers)) != len(publishers):
-        raise ConfigError(f"venues must be 1 to {MOST_VENUES} different publisher ids")
+        raise ConfigError(
+            f"venues: found {list(publishers)}; expected 1 to {MOST_VENUES} different publisher ids"
+        )
     for publisher in publishers:
         if not isinstance(publisher, int) or isinstance(publisher, bool) or not 0 < publisher < 2**16:
-            raise ConfigError(f"a publisher id is a whole number from 1 to 65535, not {publisher!r}")
+            raise ConfigError(
+                f"venues: found publisher id {publisher!r}; expected a whole number from 1 to 65535"
+            )
     return publishers
 
 
 def _symbols(symbols: Sequence[str]) -> tuple[str, ...]:
     names = (symbols,) if isinstance(symbols, str) else tuple(symbols)
     if not names or len(set(names)) != len(names):
-        raise ConfigError("symbols must be one or more different names")
+        raise ConfigError(f"symbols: found {list(names)}; expected one or more different names")
     for name in names:
         if not isinstance(name, str) or not _SYMBOL.fullmatch(name):
-            raise ConfigError(f"a symbol is 1 to 20 letters, digits or any of . _ / -, not {name!r}")
+            raise ConfigError(f"symbols: found {name!r}; expected 1 to 20 letters, digits or any of . _ / -")
     return names
 
 
@@ -334,12 +338,12 @@ def _start(start: str | int) -> int:
             moment = datetime.fromisoformat(start)
         except (TypeError, ValueError):
             raise ConfigError(
-                f"start must be an ISO-8601 time like 2024-10-21T14:00:00Z, not {start!r}"
+                f"start: found {start!r}; expected an ISO-8601 time like 2024-10-21T14:00:00Z"
             ) from None
         since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
         begin = (since.days * 86_400 + since.seconds) * NS_PER_SECOND + since.microseconds * 1_000
     if not NS_PER_SECOND <= begin <= 2**62:
-        raise ConfigError(f"start must be between 1970 and 2116, not {start!r}")
+        raise ConfigError(f"start: found {start!r}; expected a time between 1970 and 2116")
     return begin
 
 
@@ -348,7 +352,9 @@ def _openings(price: float | Sequence[float] | None, symbols: int) -> list[float
         return [OPENING_PRICES[index % len(OPENING_PRICES)] for index in range(symbols)]
     prices = [price] * symbols if isinstance(price, int | float) else list(price)
     if len(prices) != symbols:
-        raise ConfigError(f"price must be one number, or one a symbol: {len(prices)} for {symbols} symbols")
+        raise ConfigError(
+            f"price: found {len(prices)} numbers for {symbols} symbols; expected one, or one a symbol"
+        )
     for value in prices:
         _between("price", value, 1e-6, 1_000_000)
     return [float(value) for value in prices]
@@ -359,12 +365,12 @@ def _units(name: str, dollars: float) -> int:
     try:
         units = Decimal(str(dollars)) * PRICE_SCALE
     except InvalidOperation:
-        raise ConfigError(f"{name} must be a number of dollars, not {dollars!r}") from None
+        raise ConfigError(f"{name}: found {dollars!r}; expected a number of dollars") from None
     if not units.is_finite() or units != int(units) or not 1 <= units <= 100 * PRICE_SCALE:
-        raise ConfigError(f"{name} must be a multiple of 0.000000001 dollars up to 100, not {dollars!r}")
+        raise ConfigError(f"{name}: found {dollars!r}; expected a multiple of 0.000000001 dollars up to 100")
     return int(units)
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
+        raise ConfigError(f"{name}: found {value!r}; expected a number from {low:g} to {high:g}")

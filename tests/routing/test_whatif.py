@@ -171,7 +171,7 @@ SPLITS: dict[Algorithm, Callable[[Side, float, Sequence[tuple[Shown, float, floa
     "exact": lambda side, mid, venues: modelled(side, mid, venues, "exact", "exact_fill"),
     "greedy": lambda side, mid, venues: modelled(side, mid, venues, "greedy", "exact_fill"),
     "best_ask": lambda side, _mid, venues: best(side, [v for v, _, _ in venues], SIZE),
-    "twap": lambda side, _mid, venues: best(side, [v for v, _, _ in venues], SIZE // 9),
+    "twap": lambda side, _mid, venues: best(side, [v for v, _, _ in venues], SIZE // 10),
     "vwap": lambda _side, _mid, venues: by_size([v for v, _, _ in venues]),
     # Nothing of it rests: what the greedy leaves open stays open.
     "optimized": lambda side, mid, venues: modelled(side, mid, venues, "greedy", "free"),

@@ -1,22 +1,19 @@
-"""The router on a real Kafka broker: throughput, latency, memory and scaling, against an echo loop and Quix Streams.
+"""The router on a real Kafka broker: throughput, latency, memory and scaling, against loops that do less.
 
-The echo loop is our own service with the routing left out: it consumes, decodes, encodes messages of the same kind,
-produces and commits in transactions. The bare one sends the decoded row itself, a shorter message. Quix Streams does
-the router's job with its own means: exactly-once guarantee, its JSON codecs, its state store with a changelog, our
-allocator. Each measured run is a process of its own with a consumer group of its own; the times are from the first
-batch to the last commit, so neither starting nor compiling counts.
+Each measured run is a process of its own with a consumer group of its own (see `benchmarks.streaming_runs`); the times
+are from the first batch to the last commit, so neither starting nor compiling counts.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -24,22 +21,15 @@ from uuid import uuid4
 import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from quixstreams import Application
 
-import venuewise as vw
+from benchmarks.streaming_runs import PRODUCER, sample, what_if
 from benchmarks.table import Table
-from venuewise.data.events import Events, UInt8
 from venuewise.kafka import broker
-from venuewise.kafka.metrics import Metrics
-from venuewise.kafka.processing import Incoming, Outgoing, Processed, Processor
-from venuewise.kafka.service import Service, Wiring, calm_collector
+from venuewise.kafka.processing import Incoming
+from venuewise.kafka.service import BATCH
 from venuewise.kafka.settings import Settings, load
-from venuewise.kafka.stopping import StopRequest
 from venuewise.kafka.topics import ensure_topic
-from venuewise.market.venues import load_venues
-from venuewise.messages.market import MARKET_HEADERS, Decoder, encode
-from venuewise.routing.whatif import WhatIf, WhatIfSettings
-from venuewise.routing.whatif_decisions import Decisions
+from venuewise.messages.market import MARKET_HEADERS, encode
 
 MESSAGES: Final = 150_000
 SCALE_MESSAGES: Final = 300_000
@@ -47,155 +37,41 @@ PACED_RATE: Final = 500
 PACED_SECONDS: Final = 12
 MEMORY_MESSAGES: Final = 2_000_000
 LATENCY_ROUNDS: Final = 5
-SYMBOLS: Final = ("AAPL", "MSFT")
-PRODUCER: Final = {"linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 500_000}
+SYMBOL_COUNTS: Final = (1, 1_000, 10_000)
 
 
-class Echo(WhatIf):
-    """The router with the routing left out: the same messages in and out, but always the first decision."""
+def symbol_costs(symbols: int) -> tuple[float, float, float]:
+    """Return us a message in full batches, us of a message alone, and seconds of a restart, of one partition.
 
-    decided: Decisions | None = None
-
-    def route(self, batch: Events, synthetic: UInt8 | bool) -> Processed:
-        """Write the first decision again at every row of a batch; no books, no state."""
-        if self.decided is None:
-            self.decided, _ = self._decide(self._rows_of(batch))
-        n, one = len(batch), self.decided
-        venues = slice(int(one.venues[0]))
-        same = one._replace(
-            **{name: np.repeat(getattr(one, name)[:1], n) for name in Decisions._fields[:9]},
-            **{name: np.tile(getattr(one, name)[venues], n) for name in Decisions._fields[9:]},
-        )
-        same.first[:] = np.arange(n) * int(one.venues[0])
-        flags = np.full(n, synthetic, np.uint8)
-        return Processed(self._outputs(self._rows_of(batch), same, (), flags), [], {})
-
-
-class Bare:
-    """A bare echo: the row as it was decoded (one level), encoded again."""
-
-    def __init__(self) -> None:
-        self.decoder = Decoder(1)
-
-    def process(self, role: str, messages: Sequence[Incoming]) -> Processed:
-        batch = self.decoder.decode([m.value for m in messages], [m.headers for m in messages])
-        keys = [batch.events.symbols[code].encode() for code in batch.events.symbol.tolist()]
-        values = encode(batch.events)
-        return Processed([Outgoing("decisions", k, v) for k, v in zip(keys, values, strict=True)], [], {})
-
-    def changes(self) -> list[tuple[bytes, bytes | None]]:
-        return []
-
-    def restore(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
-        pass
-
-
-class Timed(Service):
-    """A service that notes when its first batch began and its last was committed, and what memory it held."""
-
-    began = ended = 0.0
-    resident: tuple[int, ...] = ()
-
-    def _work(self, messages: list[Any], stop: StopRequest) -> bool:
-        self.began = self.began or time.monotonic()
-        committed = super()._work(messages, stop)
-        self.ended = time.monotonic()
-        self.resident = (*self.resident, resident_kb())
-        return committed
-
-
-def resident_kb() -> int:
-    """Return what this process holds."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * (os.sysconf("SC_PAGE_SIZE") // 1024)
-
-
-def what_if() -> WhatIf:
-    return WhatIf(WhatIfSettings(), load_venues())
-
-
-MAKE: Final[dict[str, Callable[[], Processor]]] = {
-    "route": what_if,
-    "echo": lambda: Echo(WhatIfSettings(), load_venues()),
-    "bare": Bare,
-}
-
-
-def serve(kind: str, bootstrap: str, topic: str, out: str, limit: str, instance: str = "one") -> None:
-    """Run a service over a topic and print its times as JSON."""
-    settings = load(flags={"kafka_bootstrap_servers": bootstrap})
-    for make in MAKE.values():  # compiles
-        make().process("market", [Incoming(value, [*MARKET_HEADERS]) for value in encode(sample(1))])
-    calm_collector()
-    wiring = Wiring({"market": topic}, {"decisions": out}, f"{out}.changelog", f"{out}.dead")
-    service = Timed(
-        settings, wiring, MAKE[kind], group=f"{out}.group", instance=instance,
-        metrics=Metrics(),
+    The rows come from all symbols alike: the hardest case, for nearly every row is then the last of its venue in its
+    batch, and is saved.
+    """
+    made = sample(180)
+    events = replace(
+        made, symbol=np.random.default_rng(0).integers(0, symbols, len(made)).astype(np.int32),
+        symbols=tuple(f"S{i:05d}" for i in range(symbols)),
     )  # fmt: skip
-    service.run(StopRequest(), limit=int(limit) or None, idle_exit=10.0 if limit == "0" else 30.0)
-    memory = service.resident or (0,)
-    marks = [memory[int((len(memory) - 1) * share)] for share in (0.1, 0.25, 0.5, 0.75, 1.0)]
-    print(json.dumps({"began": service.began, "ended": service.ended, "done": service.done, "kb": marks}))
-
-
-def quix(stateful: str, bootstrap: str, topic: str, out: str, limit: str) -> None:
-    """Do the router's job with Quix Streams and print its times as JSON."""
-    app = Application(
-        bootstrap, consumer_group=f"{out}.group", auto_offset_reset="earliest", loglevel="ERROR",
-        processing_guarantee="exactly-once", commit_every=5000, state_dir=tempfile.mkdtemp(),
-        producer_extra_config={"compression.type": "lz4"},
-    )  # fmt: skip
-    table = load_venues()
-    taker = {p: v.taker_fee_dollars for p, v in ((p, table.resolve((p,))[0]) for p in range(1, 40))}
-    maker = {p: v.maker_rebate_dollars for p, v in ((p, table.resolve((p,))[0]) for p in range(1, 40))}
-    times: list[float] = []
-    kept: dict[str, dict[str, Any]] = {}
-
-    def decide(row: dict[str, Any], book: dict[str, Any]) -> dict[str, Any]:
-        times.append(time.monotonic())
-        book[str(row["publisher_id"])] = [row["bid_px_00"], row["ask_px_00"], row["ask_sz_00"]]
-        shown = [(int(p), q) for p, q in sorted(book.items()) if q[1] is not None and q[2]]
-        bids = [q[0] for _, q in shown if q[0] is not None]
-        mid = (max(bids) + min(q[1] for _, q in shown)) / 2 if bids else None
-        found = vw.allocate(
-            5000, ask=[q[1] for _, q in shown], ask_size=[q[2] for _, q in shown],
-            fee=[taker[p] for p, _ in shown], rebate=[maker[p] for p, _ in shown],
-            lambda_over=0.01, lambda_under=0.005, theta_queue=0.002, mid=mid,
-        )  # fmt: skip
-        shares = found.shares.tolist()
-        done = int(found.executed)
-        return {
-            "symbol": row["symbol"], "timestamp": row["timestamp"], "order_size": 5000, "side": "buy",
-            "algorithm": "exact", "mid": mid, "allocation": shares, "total_cost": found.cost,
-            "execution_summary": {
-                "total_executed": done, "underfill": max(5000 - done, 0), "overfill": max(done - 5000, 0),
-                "cash_spent": found.cash, "fill_rate": min(done, 5000) / 5000,
-            },
-            "venues": [
-                {"venue_id": p, "ask": q[1], "ask_size": q[2], "fee": taker[p], "rebate": maker[p], "allocation": n}
-                for (p, q), n in zip(shown, shares, strict=True)
-            ],
-        }  # fmt: skip
-
-    def with_state(row: dict[str, Any], state: Any) -> dict[str, Any]:
-        book = state.get("book", {})
-        decision = decide(row, book)
-        state.set("book", book)
-        return decision
-
-    frame = app.dataframe(app.topic(topic, value_deserializer="json"))
-    if stateful == "state":
-        frame = frame.apply(with_state, stateful=True)
-    else:
-        frame = frame.apply(lambda row: decide(row, kept.setdefault(row["symbol"], {})))
-    frame.to_topic(app.topic(out, value_serializer="json"))
-    app.run(count=int(limit), timeout=60)
-    print(json.dumps({"began": times[0], "ended": time.monotonic(), "done": len(times)}))
-
-
-def sample(seconds: float, levels: int = 10) -> vw.Events:
-    """Return generated market data of five venues, two symbols."""
-    events = vw.generate(venues=5, symbols=SYMBOLS, duration=f"{seconds}s", seed=3)
-    return events if levels == events.levels else Decoder(levels).decode(encode(events)).events
+    messages = [Incoming(value, [*MARKET_HEADERS]) for value in encode(events)]
+    router, state = what_if(), dict[bytes, bytes | None]()
+    batches = [messages[first : first + BATCH] for first in range(0, len(messages) - BATCH, BATCH)]
+    took: list[float] = []
+    for batch in batches:
+        began = time.perf_counter()
+        router.process("market", batch)
+        changes = router.changes()
+        took.append((time.perf_counter() - began) / BATCH * 1e6)
+        state.update(changes)
+    alone: list[float] = []
+    for message in messages[:500]:
+        began = time.perf_counter()
+        router.process("market", [message])
+        router.changes()
+        alone.append((time.perf_counter() - began) * 1e6)
+    entries = [(key, value) for key, value in state.items() if value is not None]
+    began = time.perf_counter()
+    what_if().restore(entries)
+    restart = time.perf_counter() - began
+    return statistics.median(took[len(took) // 2 :]), statistics.median(alone), restart
 
 
 def fill(settings: Settings, topic: str, messages: int, levels: int = 10) -> int:
@@ -251,7 +127,7 @@ class Bench:
         self.settings = load(flags={"kafka_bootstrap_servers": self.bootstrap})
 
     def start(self, *arguments: object, core: int | None = None) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "benchmarks.streaming", *map(str, arguments)]
+        command = [sys.executable, "-m", "benchmarks.streaming_runs", *map(str, arguments)]
         if core is not None:
             command = ["taskset", "-c", str(core), *command]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -358,6 +234,21 @@ def in_turn(*measures: Callable[[], float], rounds: int) -> list[float]:
     return [statistics.median(values) for values in found]
 
 
+def symbol_rows(costs: dict[int, np.ndarray[Any, np.dtype[np.float64]]]) -> list[tuple[str, ...]]:
+    """Return the rows that tell what many symbols of one partition cost, against one."""
+    one = costs[1]
+    rows: list[tuple[str, ...]] = []
+    for count, (steady, alone, restart) in costs.items():
+        if count == 1:
+            continue
+        rows += [
+            (f"{count:,} symbols, us each", f"{steady:.1f}", f"{one[0]:.1f} (one symbol)", f"{steady / one[0]:.2f}"),
+            ("  a message alone, us", f"{alone:.0f}", f"{one[1]:.0f} (one symbol)", f"{alone / one[1]:.2f}"),
+            ("  restart from saved books, s", f"{restart:.2f}", "", ""),
+        ]  # fmt: skip
+    return rows
+
+
 def run() -> Table:
     """Measure everything against one broker."""
     with tempfile.TemporaryDirectory() as directory:
@@ -371,12 +262,17 @@ def run() -> Table:
 def _measure(bench: Bench) -> Table:
     topic, large = name("market"), name("many")
     fill(bench.settings, topic, MESSAGES)
-    route, echo, bare = in_turn(
+    thin = name("thin")
+    fill(bench.settings, thin, MESSAGES, levels=1)
+    route, echo, bare, floor_, route_thin = in_turn(
         lambda: bench.rate("route", topic, MESSAGES)[0],
         lambda: bench.rate("echo", topic, MESSAGES)[0],
         lambda: bench.rate("bare", topic, MESSAGES)[0],
+        lambda: bench.rate("floor", topic, MESSAGES)[0],
+        lambda: bench.rate("route", thin, MESSAGES)[0],
         rounds=5,
     )
+    symbols = {count: np.median([symbol_costs(count) for _ in range(3)], axis=0) for count in SYMBOL_COUNTS}
     paced: dict[str, list[Any]] = {"route": [], "echo": []}
     for _ in range(LATENCY_ROUNDS):
         for kind, measured in paced.items():
@@ -399,6 +295,9 @@ def _measure(bench: Bench) -> Table:
     rows: list[tuple[str, ...]] = [
         ("throughput, messages/s", f"{route:,.0f}", f"{echo:,.0f} (echo loop)", f"{route / echo:.2f}"),
         ("", f"{route:,.0f}", f"{bare:,.0f} (bare echo)", f"{route / bare:.2f}"),
+        ("", f"{route:,.0f}", f"{floor_:,.0f} (the floor)", f"{route / floor_:.2f}"),
+        ("of messages of one level", f"{route_thin:,.0f}", f"{route:,.0f} (of ten)", f"{route_thin / route:.2f}"),
+        *symbol_rows(symbols),
         ("two instances, messages/s", f"{two:,.0f}", f"{one:,.0f} (one)", f"{two / one:.2f}"),
         ("", f"{pinned_two:,.0f} (a core each)", f"{pinned_one:,.0f} (one, on one core)",
          f"{pinned_two / pinned_one:.2f}"),
@@ -413,18 +312,12 @@ def _measure(bench: Bench) -> Table:
         "Router on Kafka", ("what", "venuewise", "against", "ratio"), rows,
         (
             f"A broker on this machine; {MESSAGES:,} messages ({SCALE_MESSAGES:,} for two instances) of ten levels, "
-            "5 venues, 2 symbols, 2 partitions."
+            "5 venues, 2 symbols, 2 partitions. "
             "Two instances share two cores with the broker and with the clients' own threads; two echo loops show what "
             "that leaves.",
+            "The floor consumes, produces the same bytes and commits in transactions, and does nothing else.",
+            "Symbols: one partition, rows of all symbols alike; decoding, deciding, encoding, and what is saved.",
             f"End to end: {PACED_RATE} messages/s for {PACED_SECONDS} s, produced to read committed.",
             f"Memory: over {MEMORY_MESSAGES:,} messages of one level, {size / 1e6:,.0f} MB.",
         ),
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    kind, *arguments = sys.argv[1:]
-    if kind == "quix":
-        quix(*arguments)
-    else:
-        serve(kind, *arguments)

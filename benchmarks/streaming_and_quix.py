@@ -39,6 +39,7 @@ def run() -> Table:
         (
             f"Runs of {MESSAGES:,} messages here and {QUIX_MESSAGES:,} there; theirs ends with the application, so a "
             "short run would count its shutdown.",
-            "Quix Streams calls our allocator, the cheapest way to the decision that there is in Python.",
+            "Quix Streams calls our allocator with arrays, the cheapest way to the decision that there is in Python, "
+            "and has the collector settings of our router.",
         ),
     )  # fmt: skip

@@ -82,6 +82,21 @@ def message(**values: object) -> bytes:
     return json.dumps({**MINIMAL, **values}).encode()
 
 
+@pytest.mark.parametrize("zero", ["0", "0.00", "-0.0", "0e5"])
+def test_a_price_of_zero_beside_no_shares_is_an_empty_level(zero: str) -> None:
+    clear = message(
+        action="R", price="none", size=0, ask_px_00="none", ask_sz_00=0, bid_px_00="none", bid_sz_00=0
+    )
+    batch = Decoder(1).decode([clear.replace(b'"none"', zero.encode())])
+    assert batch.poison == ()
+    events = batch.events
+    assert (events.price[0], events.ask_px[0, 0], events.bid_px[0, 0]) == (
+        UNDEFINED_PRICE,
+        UNDEFINED_PRICE,
+        UNDEFINED_PRICE,
+    )
+
+
 @settings(max_examples=150, deadline=None)
 @given(random_events())
 def test_rows_come_back_from_their_messages_to_the_last_digit(events: Events) -> None:
@@ -181,6 +196,7 @@ def test_other_ways_to_write_the_same_message_are_understood(text: str) -> None:
         (message().replace(b"222.83", b"222.83" + b"0" * 40 + b"1"), "at most 9 decimals"),
         (message().replace(b"222.83", b"1e99999999999"), "below 9223372036"),
         (message(ask_px_00=0), "above 0"),
+        (message(price=0, size=5), "above 0"),
         (message(ask_px_00=-1.5), "above 0"),
         (message(ask_px_00="NaN"), "above 0"),
         (message(ask_px_00="dear"), "ask_px_00"),

@@ -331,16 +331,17 @@ class Decoder:
             _letter(message.action, ACTIONS, "action"),
             _letter(message.side, SIDES, "side"),
         )
-        row[PRICE] = _price(message.price, "price")
+        row[PRICE] = _price(message.price, "price", message.size)
         if message.symbol is not None:
             row[SYMBOL] = self._symbols.code(message.symbol)
         for place, part in enumerate(_LEVEL_PARTS):
             for level in range(self._levels):
                 name = f"{part}_{level:02d}"
                 value = getattr(message, name)
-                row[BASE_FIELDS + place * self._levels + level] = (
-                    _price(value, name) if place < 2 else value or 0
-                )
+                if place < 2:
+                    beside = getattr(message, f"{_LEVEL_PARTS[place + 2]}_{level:02d}")
+                    value = _price(value, name, beside or 0)
+                row[BASE_FIELDS + place * self._levels + level] = value or 0
 
     def _events(self, table: Int64, synthetic: bool) -> Events:
         n, levels = len(table), self._levels
@@ -407,9 +408,12 @@ def _kind(name: str) -> int:
     return {"action": KIND_LETTER, "side": KIND_LETTER, "symbol": KIND_SYMBOL}.get(name, KIND_COUNT)
 
 
-def _price(value: Decimal | None, name: str) -> int:
-    """Return dollars as 1e-9 dollars, by their digits: Decimal's own arithmetic would round beyond 28 of them."""
-    if value is None:
+def _price(value: Decimal | None, name: str, shares: int) -> int:
+    """Return dollars as 1e-9 dollars, by their digits: Decimal's own arithmetic would round beyond 28 of them.
+
+    A price of 0 beside no shares is none, as in the clear rows of files.
+    """
+    if value is None or (value.is_finite() and not value and shares == 0):
         return int(UNDEFINED_PRICE)
     out_of_range = ValueError(f"Expected dollars above 0 and below 9223372036 - at `$.{name}`")
     if not value.is_finite() or not 0 < value < MAX_DOLLARS:

@@ -57,6 +57,23 @@ def test_kernels_work_where_nothing_can_be_written(package: Path) -> None:
     assert not list(package.rglob("*.nbi"))
 
 
+def test_kernels_are_plain_python_where_compiling_is_switched_off() -> None:
+    script = (
+        "import types, venuewise as vw; from venuewise.allocation.entry import allocate_book\n"
+        "book = dict(fee=0.003, rebate=0.002, lambda_over=0.4, lambda_under=0.6, theta_queue=0.3, mid=99.995)\n"
+        "prices = [100.01, 100.00, 100.02]\n"
+        "for size in ([400, 300, 800], [[400], [300], [800]]):\n"
+        "    ask = prices if size[0] == 400 else [[price] for price in prices]\n"
+        "    print(vw.allocate(1000, ask=ask, ask_size=size, **book).shares.tolist())\n"
+        "print(isinstance(allocate_book, types.FunctionType))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT.parent), "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "[400, 300, 300]\n[400, 300, 300]\nTrue\n", done.stderr
+
+
 @kernel
 def _shifted(x: int, by: int) -> int:
     return x + by

@@ -12,13 +12,15 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba
 from numba.core import types
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
+COMPILED: Final = not cast(Any, numba.config).DISABLE_JIT
+"""Whether kernels are compiled; NUMBA_DISABLE_JIT=1 leaves them plain Python."""
 PACKAGE = Path(__file__).parent
 _IMPORT = re.compile(rb"^(?:from|import) venuewise\.([\w.]+)", re.MULTILINE)
 
@@ -30,7 +32,11 @@ def kernel(function: Kernel) -> Kernel:
     and no error is raised. What was compiled is stale when a module that the kernel's own imports has
     changed, not only when its own has: numba compiles what a kernel calls into it. And a constant in a call is
     an argument like any other: numba would compile the callee once more for each value.
+
+    With NUMBA_DISABLE_JIT=1 in the environment a kernel stays the plain Python function, for debuggers and coverage.
     """
+    if not COMPILED:
+        return function
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         dispatcher = numba.njit(cache=True, **options)(function)

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from venuewise._jit import COMPILED
 from venuewise.allocation import entry
 from venuewise.allocation.cost import CostModel, Quotes, complain, to_floats, to_number, to_order, to_shares
 from venuewise.allocation.optimum import EXACT_FILL, FREE, GREEDY_EXACT_FILL, GREEDY_FREE
@@ -106,7 +107,9 @@ def _compile_then_split(*arguments: object) -> tuple[int, int, float, float, int
     return cast(tuple[int, int, float, float, int, float], dispatcher(*arguments))
 
 
-_split: Callable[..., tuple[int, int, float, float, int, float]] = _compile_then_split
+_split: Callable[..., tuple[int, int, float, float, int, float]] = (
+    _compile_then_split if COMPILED else entry.allocate_book
+)
 
 
 def _at_once(values: object, dtype: np.dtype[Any], venues: int = 0) -> npt.NDArray[Any]:
@@ -199,6 +202,7 @@ def allocate(
     problem = _PROBLEMS.get((method, fill))
     if (
         problem is not None
+        and COMPILED  # plain Python does not refuse arrays that want conversion
         and type(order_size) is int
         and step == 1
         and (sign == BUY or ask is ask_size is None)

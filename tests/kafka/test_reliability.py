@@ -1,4 +1,4 @@
-"""No message stops the service: what arrives is worked or put aside, once, and the rest goes on as if it had not."""
+"""No message stops the service: whatever arrives is worked or put aside, once, and the rest goes on without it."""
 
 from __future__ import annotations
 

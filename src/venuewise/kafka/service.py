@@ -27,7 +27,7 @@ from venuewise.errors import ConfigError, VenuewiseError
 from venuewise.kafka import clients
 from venuewise.kafka.changelog import read_changelog
 from venuewise.kafka.group_watch import GroupWatch
-from venuewise.kafka.letters import HEAD_BYTES, LETTER_BYTES, REASON_LETTERS, dead_letter, read_headers
+from venuewise.kafka.letters import LETTER_SIZES, REASON_LETTERS, dead_letter, read_headers
 from venuewise.kafka.metrics import Metrics
 from venuewise.kafka.processing import DeadLetter, Incoming, Processed, Processor
 from venuewise.kafka.settings import Settings
@@ -156,6 +156,7 @@ class Service:
         self.processors: dict[int, Processor] = {}
         self.done = self.dead = self.partitions = 0
         self._gone: set[int] = set()
+        self._letters = LETTER_SIZES[0]
         self._noted: dict[int, float] = {}
         self._consumer: Any = None
         self._producer: Any = None
@@ -389,42 +390,35 @@ class Service:
         return True
 
     def _put_aside(self, arrived: Arrived, reason: str) -> bool:
-        """Send a message of which processing fails to the dead letters, cut where the topic takes no more."""
-        for most, head in ((LETTER_BYTES, HEAD_BYTES), (HEAD_BYTES, 1024), (0, 0)):
+        """Send a message that fails to the dead letters; where the topic refuses them, cut them from now on."""
+        while True:
             try:
-                if not self._transact([arrived], refused=reason, most=most, head=head):
+                if not self._transact([arrived], refused=reason):
                     return False
             except FaultError as fault:
-                log.warning("dead letter not taken", topic=self.wiring.dead_letters, reason=str(fault))
+                if self._letters == LETTER_SIZES[-1]:
+                    raise ConfigError(
+                        f"topic {self.wiring.dead_letters}: takes no dead letter ({fault}); "
+                        "expected max.message.bytes of 4096 or more"
+                    ) from None
+                self._letters = LETTER_SIZES[LETTER_SIZES.index(self._letters) + 1]
+                log.warning("dead letters are cut", topic=self.wiring.dead_letters, bytes=self._letters[1])
             else:
                 self.metrics.faults.inc()
                 return True
-        raise ConfigError(
-            f"topic {self.wiring.dead_letters}: takes no dead letter, not even an empty one; "
-            "expected max.message.bytes of 16384 or more"
-        )
 
     def _in_order(self, batch: list[Arrived]) -> list[Arrived]:
         """Return messages partition by partition, and in each by the order of the inputs."""
         rank = {topic: ROLES.index(role) for role, topic in self.wiring.inputs.items()}
         return sorted(batch, key=lambda arrived: (arrived[0].partition(), rank[arrived[0].topic()]))
 
-    def _transact(
-        self,
-        batch: list[Arrived],
-        *,
-        refused: str | None = None,
-        most: int = LETTER_BYTES,
-        head: int = HEAD_BYTES,
-    ) -> bool:
+    def _transact(self, batch: list[Arrived], *, refused: str | None = None) -> bool:
         """Process a batch in one transaction; on an abort, go back to what is committed and say False.
 
         Parameters
         ----------
         refused : str, optional
             Why the messages are not processed at all, but are dead letters.
-        most, head : int
-            See `dead_letter`.
 
         Raises
         ------
@@ -447,7 +441,7 @@ class Service:
                 for role in ROLES:
                     group = grouped.get((partition, self.wiring.inputs.get(role, "")))
                     if group:
-                        worked.append(self._process(processor, role, group, refused, most, head))
+                        worked.append(self._process(processor, role, group, refused))
                 for key, value in processor.changes():
                     self._send(self.wiring.changelog, key, value, partition=partition)
             member = self._consumer.consumer_group_metadata()
@@ -488,9 +482,7 @@ class Service:
         for partition in partitions:
             self._restore(partition)
 
-    def _process(
-        self, processor: Processor, role: str, group: list[Arrived], refused: str | None, most: int, head: int
-    ) -> _Worked:
+    def _process(self, processor: Processor, role: str, group: list[Arrived], refused: str | None) -> _Worked:
         began = time.perf_counter()
         if refused is None:
             result = processor.process(role, [incoming for _, incoming in group])
@@ -508,7 +500,7 @@ class Service:
                 self._send(topics[role_out], key, value)
         for dead in result.dead:
             message, incoming = group[dead.index]
-            letter = dead_letter(message, incoming.headers, dead.reason, most=most, head=head)
+            letter = dead_letter(message, incoming.headers, dead.reason, *self._letters)
             self._send(self.wiring.dead_letters, letter.key, letter.value, headers=letter.headers)
         return _Worked(role, group, result, seconds)
 

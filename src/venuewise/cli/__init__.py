@@ -15,6 +15,7 @@ import typer
 from venuewise.cli import backtests, decisions, live, market_data, orders, placements, routing, warm
 from venuewise.cli.app import app
 from venuewise.errors import VenuewiseError
+from venuewise.printable import printable
 
 __all__ = [
     "app", "backtests", "decisions", "live", "main", "market_data", "orders", "placements", "routing", "warm",
@@ -48,5 +49,5 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _in_one_line(message: str) -> str:
-    """Join the lines of a message: a file name or a cell that it quotes may hold line breaks."""
-    return " ".join(message.splitlines())
+    """Join the lines of a message, and escape what a terminal would obey: it may quote a file name, a cell, a key."""
+    return printable(" ".join(message.splitlines()))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
+import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
@@ -79,6 +80,19 @@ class FaultError(Exception):
 
 Arrived = tuple[Message, Incoming]
 """A message, and what its processor is given of it."""
+
+
+class _Answers(msgspec.Struct):
+    """What librdkafka's statistics say of a broker: microseconds since its last answer, -1 before the first."""
+
+    state: str
+    rxidle: int
+
+
+class _Statistics(msgspec.Struct):
+    """What librdkafka's statistics say of brokers."""
+
+    brokers: dict[str, _Answers]
 
 
 class _Worked(NamedTuple):
@@ -156,6 +170,7 @@ class Service:
         self.processors: dict[int, Processor] = {}
         self.done = self.dead = self.partitions = 0
         self._gone: set[int] = set()
+        self._busy = math.inf
         self._letters = LETTER_SIZES[0]
         self._noted: dict[int, float] = {}
         self._consumer: Any = None
@@ -171,7 +186,7 @@ class Service:
         limit : int, optional
             Stop after so many messages.
         idle_exit : float, optional
-            Stop after so many seconds without a message.
+            Stop after so many seconds without a message, counted from the assignment of partitions.
 
         Returns
         -------
@@ -231,6 +246,7 @@ class Service:
         self._persist(lambda: self._producer.commit_transaction(COMMIT_SECONDS))
 
     def _join_group(self) -> None:
+        self._busy = math.inf  # idle time counts from the assignment
         self._consumer = clients.consumer(
             self.settings,
             {
@@ -241,6 +257,8 @@ class Service:
                 "isolation.level": "read_committed",
                 "partition.assignment.strategy": "cooperative-sticky",
                 "error_cb": self._note_error,
+                "stats_cb": self._note_answers,
+                "statistics.interval.ms": 2_000,
                 "log_level": 0,
             },
             preferred={
@@ -323,7 +341,6 @@ class Service:
         return True
 
     def _loop(self, stop: StopRequest, limit: int | None, idle_exit: float | None) -> int:
-        last = time.monotonic()
         while not stop and (limit is None or self.done < limit):
             self.metrics.beat = time.monotonic()
             self._watch.turn(len(self.processors))
@@ -341,8 +358,8 @@ class Service:
                 if committed:
                     self.metrics.rate.set(len(messages) / max(time.monotonic() - began, 1e-9))
                     self._note_lag(messages)
-                last = time.monotonic()
-            elif idle_exit is not None and time.monotonic() - last > idle_exit:
+                self._busy = time.monotonic()
+            elif idle_exit is not None and time.monotonic() - self._busy > idle_exit:
                 break
         return self.done
 
@@ -466,6 +483,7 @@ class Service:
             self._undo(grouped, failure)
             raise FaultError(f"a fault of venuewise: {type(failure).__name__}: {failure}") from failure
         self.metrics.transactions.labels("committed").inc()
+        self.metrics.heard = time.monotonic()
         self.done += len(batch)
         self._note(worked)
         return True
@@ -565,6 +583,7 @@ class Service:
             for p in partitions:
                 self._restore(p.partition)
             self._consumer.incremental_assign(committed)
+        self._busy = time.monotonic()
         log.info(
             "assigned", partitions=[p.partition for p in partitions],
             restored_in_seconds=round(time.monotonic() - began, 3),
@@ -620,6 +639,13 @@ class Service:
         if now - self._noted.get(error.code(), -math.inf) > NOTED_SECONDS:
             self._noted[error.code()] = now
             log.warning("broker", error=error.str())
+
+    def _note_answers(self, statistics: str) -> None:
+        """Note when a broker answered last: polls are among what it answers, even where there is nothing new."""
+        answers = msgspec.json.decode(statistics, type=_Statistics).brokers.values()
+        idle = [broker.rxidle for broker in answers if broker.rxidle >= 0 and broker.state == "UP"]
+        if idle:
+            self.metrics.heard = max(self.metrics.heard, time.monotonic() - min(idle) / 1e6)
 
     def _note_lag(self, messages: list[Message]) -> None:
         last = {(m.topic(), m.partition()): m.offset() for m in messages}

@@ -1,20 +1,27 @@
-"""No message stops the service: what arrives is worked or put aside, once, and the rest goes on as if it had not."""
+"""No message stops the service: whatever arrives is worked or put aside, once, and the rest goes on without it."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Message, Producer
 
 import venuewise as vw
+from tests.kafka.conftest import absent
 from tests.kafka.helpers import read_all, run, settings_for
-from tests.kafka.test_service import GOOD
-from venuewise.kafka.metrics import Metrics
+from tests.kafka.test_service import GOOD, Served
+from venuewise.errors import ConfigError
+from venuewise.kafka import broker
+from venuewise.kafka.metrics import READY_SECONDS, Metrics
 from venuewise.kafka.processing import Incoming, Processed, Processor
 from venuewise.kafka.service import Service, Wiring
 from venuewise.kafka.stopping import StopRequest
@@ -198,3 +205,56 @@ def test_a_message_that_the_router_fails_of_is_found_by_halving_and_the_rest_is_
         expected += [output.value for output in outcome.outputs]
     assert len(given) == len(rows)
     assert found == expected
+
+
+def test_ready_ends_while_the_broker_gives_no_answer_and_comes_back_with_it(
+    topic: str, tmp_path: Path
+) -> None:
+    try:
+        state = broker.up(tmp_path / "broker", port=0)
+    except ConfigError as error:
+        absent(f"no Kafka broker: {error}")
+        return
+    if state.pid is None:
+        broker.down(tmp_path / "broker", wipe=True)
+        pytest.skip("a broker in a container cannot be paused here")
+    try:
+        ensure_topic(settings_for(state.bootstrap_servers), topic, 1)
+        with Served(state.bootstrap_servers, topic, tmp_path / "log") as served:
+            send(state.bootstrap_servers, topic, GOOD)
+            served.shown(1)
+
+            def wait_for(status: int, seconds: float) -> None:
+                deadline = time.monotonic() + seconds
+                while served.status("/readyz") != status:
+                    assert time.monotonic() < deadline, served.log.read_text()
+                    time.sleep(0.2)
+
+            wait_for(200, 10)
+            time.sleep(READY_SECONDS + 3)  # idle is ready, too
+            assert served.status("/readyz") == 200
+            os.kill(state.pid, signal.SIGSTOP)
+            try:
+                wait_for(503, READY_SECONDS + 10)
+                assert served.status("/healthz") == 200
+            finally:
+                os.kill(state.pid, signal.SIGCONT)
+            wait_for(200, 60)
+    finally:
+        broker.down(tmp_path / "broker", wipe=True)
+
+
+def test_idle_time_counts_from_the_assignment(kafka_bootstrap: str, topic: str, tmp_path: Path) -> None:
+    ensure_topic(settings_for(kafka_bootstrap), topic, 1)
+    first = Served(kafka_bootstrap, topic, tmp_path / "first", "--instance", "first")
+    with first:
+        send(kafka_bootstrap, topic, GOOD)
+        first.shown(1)
+        began = time.monotonic()
+        other = run(
+            "route", "--topic", topic, "--out", f"{topic}.out", "--group", topic, "--instance", "other",
+            "--idle-exit", 1, "--kafka-bootstrap-servers", kafka_bootstrap, DEAD_LETTERS=f"{topic}.dead",
+        )  # fmt: skip
+        assert other.returncode == 0, other.stderr
+        assert '"event": "assigned"' in other.stderr
+        assert time.monotonic() - began < 60

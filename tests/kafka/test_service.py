@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
@@ -138,6 +139,12 @@ class Served:
         address = next(word for word in self.log.read_text().split() if word.startswith("http://"))
         with urllib.request.urlopen(address.replace("/metrics", path), timeout=5) as answer:
             return answer.status, answer.read().decode()
+
+    def status(self, path: str) -> int:
+        try:
+            return self.get(path)[0]
+        except urllib.error.HTTPError as refused:
+            return refused.code
 
     def metrics(self, **expected: float) -> dict[str, float]:
         """Return metrics by name (without the prefix and quotes) once these ones have their values."""

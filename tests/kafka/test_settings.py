@@ -100,6 +100,21 @@ def test_client_properties_pass_through_from_file_and_environment(
     assert {key: client[key] for key in expected} == expected
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sasl.passwort",
+        "sasl.kerberos.kinit.cmd",
+        "ssl.keystore.pasword",
+        "Sasl.Username",
+        "sasl.oauthbearer.extensions",
+    ],
+)
+def test_what_is_not_known_to_be_harmless_is_masked(name: str) -> None:
+    shown = Settings(kafka={name: "hunter2", "linger.ms": "7"}).shown()["kafka"]
+    assert shown == {name: MASK, "linger.ms": "7"}
+
+
 def test_secrets_are_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = ("hunter2", "k3y", "cl13nt", "pr0xy", "t0ken", "j4as")
     path = file(

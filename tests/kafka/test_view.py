@@ -6,6 +6,8 @@ import io
 import json
 import os
 import pty
+import shlex
+import shutil
 import subprocess
 import threading
 import time
@@ -13,6 +15,8 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.kafka.helpers import command, environment, run, settings_for
 from venuewise.kafka import replay, topics, view
@@ -113,6 +117,87 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     (line,) = lines(record(b"\x1b]0;title\x07" + b"x" * 1000))
     assert line.isprintable()
     assert len(line) < 300
+
+
+HOSTILE = (
+    {"symbol": "C1 \x9b2J", "publisher_id": [2], "ask_px_00": 1},
+    {"symbol": "bidi \u202e", "publisher_id": {"a": 1}, "ask_px_00": 1},
+    {"symbol": "[/x] [red]markup[/red]", "publisher_id": 2, "ask_px_00": 1},
+    {"symbol": "[link=https://example.com]here[/link]", "publisher_id": True, "ask_px_00": 1},
+)
+
+
+def test_what_stands_in_a_message_is_shown_and_never_interpreted_by_a_terminal(
+    kafka_bootstrap: str, topic: str
+) -> None:
+    tmux = shutil.which("tmux")
+    if tmux is None:
+        pytest.skip("no tmux on PATH: a terminal emulator to look at")
+    topics.ensure_topic(settings_for(kafka_bootstrap), topic, 1)
+    producer = Producer({"bootstrap.servers": kafka_bootstrap})
+    for message in HOSTILE:
+        producer.produce(topic, json.dumps(message, ensure_ascii=False).encode(), b"AAPL")
+    producer.flush(10)
+    options = (
+        "--topic",
+        topic,
+        "--from-beginning",
+        "--limit",
+        len(HOSTILE),
+        "--bootstrap-servers",
+        kafka_bootstrap,
+    )
+    asked = [shlex.join(command("view", *options, *more)) for more in ((), ("--json",))]
+    server = (tmux, "-L", topic)
+    window = ("-x", "220", "-y", "50", f"{' && '.join(asked)}; echo all done; sleep 60")
+    subprocess.run([*server, "new-session", "-d", "-s", "seen", *window], env=environment(), check=True)
+    try:
+        deadline = time.monotonic() + 60
+        seen = ""
+        while "all done" not in seen and time.monotonic() < deadline:
+            time.sleep(0.5)
+            seen = subprocess.run(
+                [*server, "capture-pane", "-p", "-e", "-t", "seen"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+    finally:
+        subprocess.run([*server, "kill-server"], check=False)
+    table, _, rest = seen.partition('{"partition":0')
+    for shown in (
+        "C1 \\x9b2J",
+        "bidi \\u202e",
+        "[/x] [red]markup[/red]",
+        "[link=https://example.com]here[/link]",
+    ):
+        assert shown in table, seen
+    for shown in ("C1 \\u009b2J", "bidi \\u202e", "[/x] [red]markup[/red]"):
+        assert shown in rest, seen
+    assert "\x1b]8" not in seen  # no link
+
+
+@pytest.mark.parametrize(
+    "value", [b'{"symbol":"A\xff","ask_px_00":1}', b'{"a":' * 5000, b"[" * 100_000, b'"\\ud800"']
+)
+def test_what_is_no_json_is_shown_as_it_is(value: bytes) -> None:
+    assert record(value).schema == ""
+    (line,) = lines(record(value))
+    assert line.isprintable()
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+JSON = st.recursive(LEAVES, lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+
+
+@given(st.dictionaries(st.sampled_from([*MARKET, "allocation", "execution_summary"]), JSON))
+@settings(max_examples=150, deadline=None)
+def test_no_message_can_end_the_show_or_steer_the_terminal(value: dict[str, Any]) -> None:
+    found = record(json.dumps(value).encode())
+    assert all(line.isprintable() for line in lines(found))
+    (line,) = lines(found, as_json_lines=True)
+    assert line.isprintable()
+    matches(found, dict.fromkeys(value, "1"), frozenset({2}))
 
 
 def test_a_limit_ends_the_show() -> None:
@@ -226,12 +311,12 @@ def test_a_terminal_gets_a_table(kafka_bootstrap: str, topic: str) -> None:
 
 
 def test_without_from_beginning_only_new_messages_are_shown(kafka_bootstrap: str, topic: str) -> None:
-    settings = settings_for(kafka_bootstrap)
-    topics.ensure_topic(settings, topic, 1)
+    where = settings_for(kafka_bootstrap)
+    topics.ensure_topic(where, topic, 1)
     producer = Producer({"bootstrap.servers": kafka_bootstrap})
     producer.produce(topic, b'{"n": "old"}')
     producer.flush(10)
-    found = view.records(settings, topic)
+    found = view.records(where, topic)
     assert next(found) is None
     producer.produce(topic, b'{"n": "new"}')
     producer.flush(10)

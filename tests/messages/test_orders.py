@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tests.routing.orders import request, router, venues
 from venuewise.kafka.processing import Incoming, Processor
 from venuewise.messages import orders as messages
+from venuewise.messages.market import Decoder
+from venuewise.messages.names import MAX_SYMBOL
 from venuewise.messages.orders import (
     CHILD_SCHEMA,
     FILL_SCHEMA,
@@ -151,3 +153,22 @@ def test_a_request_without_a_symbol_in_it_is_put_aside(kind: str) -> None:
     rest = {"side": "buy", "quantity": 5, "end": 10**18} if kind == "new" else {}
     value = msgspec.json.encode({"type": kind, "id": "a", "symbol": "", **rest})
     assert "of length >= 1 - at `$.symbol`" in reason("orders", value)
+
+
+@pytest.mark.parametrize(
+    "number", ["1e9999999", "-1e9999999", "1e999999999999999999", "9" * 5000, "1e-9999999"]
+)
+@pytest.mark.parametrize(("role", "field"), [("orders", "limit_price"), ("fills", "price"), ("fills", "fee")])
+def test_numbers_beyond_all_bounds_are_put_aside(role: str, field: str, number: str) -> None:
+    fields, _ = ROLES[role]
+    value = msgspec.json.encode(fields | {field: 7.5}).replace(b"7.5", number.encode())
+    assert f"at `$.{field}`" in reason(role, value)
+
+
+def test_a_symbol_is_bounded_in_market_data_as_in_orders() -> None:
+    row = b'{"ts_event":1,"publisher_id":2,"symbol":"S","ask_px_00":1.5,"ask_sz_00":3}'
+    decoder = Decoder(1)
+    assert not decoder.decode([row.replace(b"S", b"S" * MAX_SYMBOL)]).poison
+    (poison,) = decoder.decode([row.replace(b"S", b"S" * (MAX_SYMBOL + 1))]).poison
+    assert "at `$.symbol`" in poison.reason
+    assert "at `$.symbol`" in reason("orders", request(symbol="S" * (MAX_SYMBOL + 1)))

@@ -15,6 +15,7 @@ import typer
 from venuewise.cli import backtests, decisions, live, market_data, orders, placements, routing, warm
 from venuewise.cli.app import app
 from venuewise.errors import VenuewiseError
+from venuewise.printable import printable
 
 __all__ = [
     "app", "backtests", "decisions", "live", "main", "market_data", "orders", "placements", "routing", "warm",
@@ -50,8 +51,11 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _in_one_line(message: str) -> str:
-    """Join the lines of a message, and cut out its middle if it is long: what it quotes may be of any form."""
-    line = " ".join(message.splitlines())
+    """Join the lines of a message, and cut out its middle if it is long: what it quotes may be of any form.
+
+    What a terminal would obey is escaped: it may quote a file name, a cell, a key.
+    """
+    line = printable(" ".join(message.splitlines()))
     return (
         line
         if len(line) <= _LONGEST_LINE

@@ -15,6 +15,7 @@ import typer
 from venuewise._version import __version__
 from venuewise.errors import ConfigError, DataError
 from venuewise.files import read_bytes
+from venuewise.printable import printable_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,7 +83,7 @@ def read_request(file: str) -> bytes:
 
 
 def print_json(result: object) -> None:
-    put(msgspec.json.format(msgspec.json.encode(result), indent=2))
+    put(msgspec.json.format(printable_json(msgspec.json.encode(result)), indent=2))
 
 
 def show(

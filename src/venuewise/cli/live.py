@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import MutableMapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from venuewise.cli.app import app, print_json, progress_bar
 from venuewise.errors import ConfigError
+from venuewise.printable import printable
 
 if TYPE_CHECKING:
     from venuewise.kafka.broker import BrokerState
@@ -108,10 +110,20 @@ def log_to_stderr() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(),
+            # JSON escapes whatever is not ASCII by itself.
+            *(
+                (_escape_values, structlog.dev.ConsoleRenderer())
+                if people
+                else (structlog.processors.JSONRenderer(),)
+            ),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _escape_values(_log: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape what a terminal would obey in what messages and brokers made us say."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in line.items()}
 
 
 @broker_app.command("up")

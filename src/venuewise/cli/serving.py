@@ -9,6 +9,7 @@ import typer
 
 from venuewise.cli.live import log_to_stderr
 from venuewise.errors import ConfigError
+from venuewise.printable import printable_json
 
 if TYPE_CHECKING:
     from venuewise.kafka.processing import Processor
@@ -30,6 +31,10 @@ def _check_topics(wiring: Wiring) -> None:
             raise ConfigError(
                 f"topic {topic}: found it for {' and '.join(shared)}; expected a topic of its own for each"
             )
+
+
+def _show(output: bytes) -> None:
+    typer.echo(printable_json(output))
 
 
 def serve(
@@ -57,7 +62,7 @@ def serve(
         typer.echo(f"metrics at http://{settings.metrics_host}:{port}/metrics", err=True)
     service = Service(
         settings, wiring, make, group=group, instance=settings.instance, metrics=metrics,
-        watch=typer.echo if show else None,
+        watch=_show if show else None,
     )  # fmt: skip
     calm_collector()
     with stop_on_signals() as stop:

@@ -17,6 +17,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from venuewise.printable import printable
+
 MOST_ROWS: Final = 30
 """Longer tables of a summary are cut here, and say so: the JSON has all."""
 INTERVAL: Final = "95 %"
@@ -49,8 +51,7 @@ def said(words: object, style: str = "") -> Text:
     style : str
         A rich style, as in "bold green"; it must not be the only sign of anything.
     """
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(words))
-    return Text(text, style)
+    return Text(printable(str(words)), style)
 
 
 def table(

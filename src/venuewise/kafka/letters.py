@@ -12,15 +12,16 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import Message
 
-LETTER_BYTES: Final = 900_000
-"""Largest dead letter that is sent whole: below what producers (1,000,000) and topics (1,048,588) take by default."""
-HEAD_BYTES: Final = 65_536
-"""What is sent of a larger one."""
+LETTER_SIZES: Final = ((900_000, 65_536), (65_536, 1_024), (0, 0))
+"""Largest dead letter that is sent whole, and what is sent of a larger one; then the same where the topic takes less.
+
+The first is below what producers (1,000,000 bytes) and topics (1,048,588) take by default.
+"""
 REASON_LETTERS: Final = 1_000
 """Where reasons are cut: they may quote the message."""
 UNREADABLE: Final = ("headers", b"unreadable: the name of one is not UTF-8")
 """Stands for the headers of a message that the client cannot read."""
-_KEY_BYTES: Final = 1_024
+_KEY_BYTES: Final = 256
 _FRAMING: Final = 20
 """Bytes around a header at most."""
 
@@ -52,9 +53,8 @@ def dead_letter(
     message: Message,
     headers: Headers | None,
     reason: str,
-    *,
-    most: int = LETTER_BYTES,
-    head: int = HEAD_BYTES,
+    most: int,
+    head: int,
 ) -> Letter:
     """Return what is sent of a message that cannot be worked.
 

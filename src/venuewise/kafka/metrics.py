@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+import math
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from venuewise.errors import ConfigError
+from venuewise.kafka import http
 
 SECONDS: Final = (
     1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0,
@@ -18,6 +17,8 @@ SECONDS: Final = (
 )  # fmt: skip
 STALLED_SECONDS: Final = 60.0
 """A service whose loop has not turned for so long is not alive."""
+READY_SECONDS: Final = 15.0
+"""A service that has neither committed nor been answered by a broker for so long is not ready."""
 
 
 class Metrics:
@@ -29,6 +30,8 @@ class Metrics:
         Whether the service owns partitions (or waits for them) and its state is restored.
     beat : float
         Monotonic time of the loop's last turn.
+    heard : float
+        Monotonic time of the last commit, or of a broker's last answer to a poll.
     """
 
     def __init__(self) -> None:
@@ -80,6 +83,7 @@ class Metrics:
         )  # fmt: skip
         self.ready = False
         self.beat = time.monotonic()
+        self.heard = -math.inf
         self._wanted = self._filled = 0.0
 
     def note(self, counts: dict[str, float]) -> None:
@@ -112,36 +116,17 @@ class Metrics:
         ConfigError
             If the port is taken.
         """
-        metrics = self
+        return http.serve(self._answer, port, host)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                alive = time.monotonic() - metrics.beat < STALLED_SECONDS
-                if self.path == "/metrics":
-                    self._answer(200, generate_latest(metrics.registry), CONTENT_TYPE_LATEST)
-                elif self.path == "/healthz":
-                    self._answer(200 if alive else 503, b"alive\n" if alive else b"stalled\n")
-                elif self.path == "/readyz":
-                    ready = alive and metrics.ready
-                    self._answer(200 if ready else 503, b"ready\n" if ready else b"not ready\n")
-                else:
-                    self._answer(404, b"/metrics, /healthz or /readyz\n")
-
-            def _answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """Keep stderr for what matters."""
-
-        try:
-            server = ThreadingHTTPServer((host, port), Handler)
-        except (OSError, OverflowError) as error:
-            raise ConfigError(
-                f"metrics port {port}: found {error}; expected one that can be opened"
-            ) from None
-        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-        return int(server.server_address[1])
+    def _answer(self, path: str) -> http.Answer:
+        now = time.monotonic()
+        alive = now - self.beat < STALLED_SECONDS
+        if path == "/metrics":
+            return http.Answer(200, generate_latest(self.registry), CONTENT_TYPE_LATEST)
+        if path == "/healthz":
+            return http.Answer(200, b"alive\n") if alive else http.Answer(503, b"stalled\n")
+        if path == "/readyz":
+            if alive and self.ready and now - self.heard < READY_SECONDS:
+                return http.Answer(200, b"ready\n")
+            return http.Answer(503, b"not ready\n")
+        return http.Answer(404, b"/metrics, /healthz or /readyz\n")

@@ -22,7 +22,7 @@ from venuewise.errors import ConfigError
 from venuewise.kafka import clients
 from venuewise.kafka.letters import read_headers
 from venuewise.kafka.settings import Settings
-from venuewise.kafka.source import HEADER_ABOUT, HEADER_ROW, HEADER_SOURCE, About, read_to_end
+from venuewise.kafka.source import HEADER_ABOUT, HEADER_ROW, HEADER_SOURCE, About, read_to_end, row_number
 from venuewise.kafka.topics import partition_of
 from venuewise.messages.market import MARKET_HEADERS, SYNTHETIC_HEADER, encode
 
@@ -225,9 +225,9 @@ def unsent_rows(settings: Settings, topic: str, partitions: int, events: Events,
     last = np.full(partitions, -1, np.int64)
     for message in read_to_end(settings, topic, last=_LOOK_BACK):
         headers = dict(read_headers(message) or ())
-        number = headers.get(HEADER_ROW)
-        if headers.get(HEADER_SOURCE) == source.encode() and isinstance(number, bytes) and number.isdigit():
-            last[message.partition()] = int(number)
+        number = row_number(headers.get(HEADER_ROW))
+        if number is not None and headers.get(HEADER_SOURCE) == source.encode():
+            last[message.partition()] = number
     homes = np.array([partition_of(symbol.encode(), partitions) for symbol in events.symbols], np.int64)
     return np.flatnonzero(np.arange(len(events)) > last[homes[events.symbol]])
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
+import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
@@ -27,7 +28,7 @@ from venuewise.errors import ConfigError, VenuewiseError
 from venuewise.kafka import clients
 from venuewise.kafka.changelog import read_changelog
 from venuewise.kafka.group_watch import GroupWatch
-from venuewise.kafka.letters import HEAD_BYTES, LETTER_BYTES, REASON_LETTERS, dead_letter, read_headers
+from venuewise.kafka.letters import LETTER_SIZES, REASON_LETTERS, dead_letter, read_headers
 from venuewise.kafka.metrics import Metrics
 from venuewise.kafka.processing import DeadLetter, Incoming, Processed, Processor
 from venuewise.kafka.settings import Settings
@@ -79,6 +80,19 @@ class FaultError(Exception):
 
 Arrived = tuple[Message, Incoming]
 """A message, and what its processor is given of it."""
+
+
+class _Answers(msgspec.Struct):
+    """What librdkafka's statistics say of a broker: microseconds since its last answer, -1 before the first."""
+
+    state: str
+    rxidle: int
+
+
+class _Statistics(msgspec.Struct):
+    """What librdkafka's statistics say of brokers."""
+
+    brokers: dict[str, _Answers]
 
 
 class _Worked(NamedTuple):
@@ -156,6 +170,8 @@ class Service:
         self.processors: dict[int, Processor] = {}
         self.done = self.dead = self.partitions = 0
         self._gone: set[int] = set()
+        self._busy = math.inf
+        self._letters = LETTER_SIZES[0]
         self._noted: dict[int, float] = {}
         self._consumer: Any = None
         self._producer: Any = None
@@ -170,7 +186,7 @@ class Service:
         limit : int, optional
             Stop after so many messages.
         idle_exit : float, optional
-            Stop after so many seconds without a message.
+            Stop after so many seconds without a message, counted from the assignment of partitions.
 
         Returns
         -------
@@ -232,6 +248,7 @@ class Service:
         self._persist(lambda: self._producer.commit_transaction(COMMIT_SECONDS))
 
     def _join_group(self) -> None:
+        self._busy = math.inf  # idle time counts from the assignment
         self._consumer = clients.consumer(
             self.settings,
             {
@@ -242,6 +259,8 @@ class Service:
                 "isolation.level": "read_committed",
                 "partition.assignment.strategy": "cooperative-sticky",
                 "error_cb": self._note_error,
+                "stats_cb": self._note_answers,
+                "statistics.interval.ms": 2_000,
                 "log_level": 0,
             },
             preferred={
@@ -326,7 +345,6 @@ class Service:
         return True
 
     def _loop(self, stop: StopRequest, limit: int | None, idle_exit: float | None) -> int:
-        last = time.monotonic()
         while not stop and (limit is None or self.done < limit):
             self.metrics.beat = time.monotonic()
             self._watch.turn(len(self.processors))
@@ -344,8 +362,8 @@ class Service:
                 if committed:
                     self.metrics.rate.set(len(messages) / max(time.monotonic() - began, 1e-9))
                     self._note_lag(messages)
-                last = time.monotonic()
-            elif idle_exit is not None and time.monotonic() - last > idle_exit:
+                self._busy = time.monotonic()
+            elif idle_exit is not None and time.monotonic() - self._busy > idle_exit:
                 break
         return self.done
 
@@ -393,42 +411,35 @@ class Service:
         return True
 
     def _put_aside(self, arrived: Arrived, reason: str) -> bool:
-        """Send a message of which processing fails to the dead letters, cut where the topic takes no more."""
-        for most, head in ((LETTER_BYTES, HEAD_BYTES), (HEAD_BYTES, 1024), (0, 0)):
+        """Send a message that fails to the dead letters; where the topic refuses them, cut them from now on."""
+        while True:
             try:
-                if not self._transact([arrived], refused=reason, most=most, head=head):
+                if not self._transact([arrived], refused=reason):
                     return False
             except FaultError as fault:
-                log.warning("dead letter not taken", topic=self.wiring.dead_letters, reason=str(fault))
+                if self._letters == LETTER_SIZES[-1]:
+                    raise ConfigError(
+                        f"topic {self.wiring.dead_letters}: found it taking no dead letter ({fault}); "
+                        "expected max.message.bytes of 4096 or more"
+                    ) from None
+                self._letters = LETTER_SIZES[LETTER_SIZES.index(self._letters) + 1]
+                log.warning("dead letters are cut", topic=self.wiring.dead_letters, bytes=self._letters[1])
             else:
                 self.metrics.faults.inc()
                 return True
-        raise ConfigError(
-            f"topic {self.wiring.dead_letters}: found it taking no dead letter, not even an empty one; "
-            "expected max.message.bytes of 16384 or more"
-        )
 
     def _in_order(self, batch: list[Arrived]) -> list[Arrived]:
         """Return messages partition by partition, and in each by the order of the inputs."""
         rank = {topic: ROLES.index(role) for role, topic in self.wiring.inputs.items()}
         return sorted(batch, key=lambda arrived: (arrived[0].partition(), rank[arrived[0].topic()]))
 
-    def _transact(
-        self,
-        batch: list[Arrived],
-        *,
-        refused: str | None = None,
-        most: int = LETTER_BYTES,
-        head: int = HEAD_BYTES,
-    ) -> bool:
+    def _transact(self, batch: list[Arrived], *, refused: str | None = None) -> bool:
         """Process a batch in one transaction; on an abort, go back to what is committed and say False.
 
         Parameters
         ----------
         refused : str, optional
             Why the messages are not processed at all, but are dead letters.
-        most, head : int
-            See `dead_letter`.
 
         Raises
         ------
@@ -451,7 +462,7 @@ class Service:
                 for role in ROLES:
                     group = grouped.get((partition, self.wiring.inputs.get(role, "")))
                     if group:
-                        worked.append(self._process(processor, role, group, refused, most, head))
+                        worked.append(self._process(processor, role, group, refused))
                 for key, value in processor.changes():
                     self._send(self.wiring.changelog, key, value, partition=partition)
             member = self._consumer.consumer_group_metadata()
@@ -476,6 +487,7 @@ class Service:
             self._undo(grouped, failure)
             raise FaultError(f"a fault of venuewise: {type(failure).__name__}: {failure}") from failure
         self.metrics.transactions.labels("committed").inc()
+        self.metrics.heard = time.monotonic()
         self.done += len(batch)
         self._note(worked)
         return True
@@ -492,9 +504,7 @@ class Service:
         for partition in partitions:
             self._restore(partition)
 
-    def _process(
-        self, processor: Processor, role: str, group: list[Arrived], refused: str | None, most: int, head: int
-    ) -> _Worked:
+    def _process(self, processor: Processor, role: str, group: list[Arrived], refused: str | None) -> _Worked:
         began = time.perf_counter()
         if refused is None:
             result = processor.process(role, [incoming for _, incoming in group])
@@ -512,7 +522,7 @@ class Service:
                 self._send(topics[role_out], key, value)
         for dead in result.dead:
             message, incoming = group[dead.index]
-            letter = dead_letter(message, incoming.headers, dead.reason, most=most, head=head)
+            letter = dead_letter(message, incoming.headers, dead.reason, *self._letters)
             self._send(self.wiring.dead_letters, letter.key, letter.value, headers=letter.headers)
         return _Worked(role, group, result, seconds)
 
@@ -577,6 +587,7 @@ class Service:
             for p in partitions:
                 self._restore(p.partition)
             self._consumer.incremental_assign(committed)
+        self._busy = time.monotonic()
         log.info(
             "assigned", partitions=[p.partition for p in partitions],
             restored_in_seconds=round(time.monotonic() - began, 3),
@@ -632,6 +643,13 @@ class Service:
         if now - self._noted.get(error.code(), -math.inf) > NOTED_SECONDS:
             self._noted[error.code()] = now
             log.warning("broker", error=error.str())
+
+    def _note_answers(self, statistics: str) -> None:
+        """Note when a broker answered last: polls are among what it answers, even where there is nothing new."""
+        answers = msgspec.json.decode(statistics, type=_Statistics).brokers.values()
+        idle = [broker.rxidle for broker in answers if broker.rxidle >= 0 and broker.state == "UP"]
+        if idle:
+            self.metrics.heard = max(self.metrics.heard, time.monotonic() - min(idle) / 1e6)
 
     def _note_lag(self, messages: list[Message]) -> None:
         last = {(m.topic(), m.partition()): m.offset() for m in messages}

@@ -45,9 +45,27 @@ PRESETS: Final[dict[str, dict[str, object]]] = {
 MASK: Final = "********"
 CONFIG_VARIABLE: Final = "VENUEWISE_CONFIG"
 _PASSED_ON: Final = re.compile(r"KAFKA_((?:SASL|SSL)_[A-Z_]+|SECURITY_PROTOCOL)")
-_SECRET: Final = re.compile(
-    r"password|secret|\.key|token|credential|jaas|sasl\.oauthbearer\.config", re.IGNORECASE
-)
+_HARMLESS: Final = """
+acks allow.auto.create.topics api.version.request auto.offset.reset batch.num.messages batch.size
+bootstrap.servers broker.address.family broker.address.ttl builtin.features check.crcs client.dns.lookup client.id
+client.rack compression.codec compression.level compression.type connections.max.idle.ms debug delivery.timeout.ms
+enable.idempotence enable.metrics.push enable.ssl.certificate.verification fetch.error.backoff.ms fetch.max.bytes
+fetch.message.max.bytes fetch.min.bytes fetch.queue.backoff.ms fetch.wait.max.ms group.protocol
+heartbeat.interval.ms isolation.level linger.ms log.connection.close log.thread.name log_level
+max.in.flight.requests.per.connection max.partition.fetch.bytes max.poll.interval.ms message.copy.max.bytes
+message.max.bytes message.send.max.retries message.timeout.ms metadata.broker.list metadata.max.age.ms
+partitioner queue.buffering.max.kbytes queue.buffering.max.messages queue.buffering.max.ms
+queued.max.messages.kbytes queued.min.messages receive.message.max.bytes reconnect.backoff.max.ms
+reconnect.backoff.ms request.timeout.ms retries retry.backoff.max.ms retry.backoff.ms sasl.kerberos.keytab
+sasl.kerberos.min.time.before.relogin sasl.kerberos.principal sasl.kerberos.service.name sasl.mechanism
+sasl.mechanisms sasl.oauthbearer.method sasl.oauthbearer.scope sasl.oauthbearer.token.endpoint.url sasl.username
+security.protocol session.timeout.ms socket.connection.setup.timeout.ms socket.keepalive.enable
+socket.max.fails socket.nagle.disable socket.receive.buffer.bytes socket.send.buffer.bytes socket.timeout.ms
+ssl.ca.certificate.stores ssl.ca.location ssl.certificate.location ssl.cipher.suites ssl.crl.location
+ssl.curves.list ssl.endpoint.identification.algorithm ssl.key.location ssl.keystore.location ssl.sigalgs.list
+statistics.interval.ms sticky.partitioning.linger.ms topic.metadata.refresh.interval.ms transaction.timeout.ms
+"""
+"""Properties of librdkafka that hold no secret. All others, misspelt ones too, are masked where settings are shown."""
 _URL_PASSWORD: Final = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
 
 _NAME: Final = r"^[A-Za-z0-9._-]{1,249}$"
@@ -217,10 +235,10 @@ class Settings(BaseSettings):
         return {**ours, **(preferred or {}), **self.kafka, **(needed or {})}
 
     def shown(self) -> dict[str, object]:
-        """Return the settings as they may be printed or logged: every secret masked."""
-        values = self.model_dump()
+        """Return the settings as they may be printed or logged: every property not known to be harmless is masked."""
+        values, harmless = self.model_dump(), _HARMLESS.split()
         values["kafka"] = {
-            key: MASK if _SECRET.search(key) else _URL_PASSWORD.sub(rf"\1{MASK}@", value)
+            key: _URL_PASSWORD.sub(rf"\1{MASK}@", value) if key in harmless else MASK
             for key, value in self.kafka.items()
         }
         return values

@@ -34,6 +34,7 @@ HEADER_ABOUT: Final = "about"
 
 _BATCH: Final = 10_000
 _POLL_SECONDS: Final = 0.2
+_ROW_DIGITS: Final = 18
 
 
 class About(msgspec.Struct, frozen=True):
@@ -163,13 +164,13 @@ def read_topic(
         kept = []
         for place, index in enumerate(decoded.rows.tolist()):
             named = dict(headers[index] or ())
-            source, row = named.get(HEADER_SOURCE), named.get(HEADER_ROW) or b""
-            number = int(row) if row.isdigit() else seen + index
-            if source is not None and row.isdigit():
+            source, row = named.get(HEADER_SOURCE), row_number(named.get(HEADER_ROW))
+            number = seen + index if row is None else row
+            if isinstance(source, bytes) and row is not None:
                 if (source, number) in known:
                     continue
                 known.add((source, number))
-                with suppress(msgspec.DecodeError):  # another program's, of the same name
+                with suppress(msgspec.DecodeError, UnicodeDecodeError):  # another program's, of the same name
                     about[source] = msgspec.json.decode(named.get(HEADER_ABOUT) or b"", type=About)
             kept.append(place)
             numbers.append(number)
@@ -182,6 +183,11 @@ def read_topic(
         joined = _described(joined, *about.values())
     order = np.lexsort((np.array(numbers), joined.ts))
     return _recoded(joined.take(order)), tuple(poison)
+
+
+def row_number(header: bytes | str | None) -> int | None:
+    """Return the number that a header `HEADER_ROW` holds, None where it holds none that a row could have."""
+    return int(header) if header and len(header) <= _ROW_DIGITS and header.isdigit() else None
 
 
 def _described(events: Events, about: About) -> Events:

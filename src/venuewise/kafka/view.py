@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from venuewise.errors import ConfigError
 from venuewise.kafka import clients
@@ -25,6 +26,7 @@ from venuewise.kafka.settings import Settings
 from venuewise.kafka.topics import BROKER_SECONDS, wait_for_topic
 from venuewise.messages.market import DECISION_SCHEMA, HEADER_SCHEMA, MARKET_SCHEMA
 from venuewise.messages.orders import CHILD_SCHEMA, FILL_SCHEMA, ORDER_SCHEMA, REPORT_SCHEMA
+from venuewise.printable import printable, printable_json
 
 _BATCH: Final = 500
 _POLL_SECONDS: Final = 0.2
@@ -137,7 +139,7 @@ def as_record(message: Message) -> Record:
     raw = message.value()
     try:
         value = msgspec.json.decode(raw) if raw is not None else None
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = None
     if not isinstance(value, dict):
         value = None
@@ -217,7 +219,8 @@ def matches(record: Record, wanted: Mapping[str, str], publishers: frozenset[int
         Publisher ids.
     """
     value = record.value or {}
-    if publishers is not None and value.get("publisher_id") not in publishers:
+    publisher = value.get("publisher_id")
+    if publishers is not None and not (isinstance(publisher, int) and publisher in publishers):
         return False
     return all(name in value and _equals(value[name], text) for name, text in wanted.items())
 
@@ -262,7 +265,7 @@ def show(
         if record is None:
             stream.flush()
             continue
-        line = as_json(record).decode() if as_json_lines else "  ".join(cells(record, names))
+        line = printable_json(as_json(record)) if as_json_lines else "  ".join(cells(record, names))
         stream.write(line + "\n")
         shown += 1
         if shown == limit:
@@ -283,7 +286,7 @@ def _show_table(
         drawn = Table(*COLUMNS[schema], title=f"{shown} messages", expand=False)
         for record in last:
             if record.schema == schema:
-                drawn.add_row(*cells(record, names))
+                drawn.add_row(*map(Text, cells(record, names)))  # a str would be read as markup
         return drawn
 
     with Live(console=console, get_renderable=table, refresh_per_second=_DRAWN_PER_SECOND):
@@ -303,6 +306,5 @@ def _text(data: bytes | None) -> str | None:
 
 def _clean(item: object) -> str:
     """Return a value as text that cannot steer a terminal, cut to a sensible length."""
-    text = "-" if item is None else str(item)
-    text = "".join(letter if letter.isprintable() else "�" for letter in text)
+    text = printable("-" if item is None else str(item))
     return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"

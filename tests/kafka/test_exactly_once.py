@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import Consumer, Message, Producer
 
 import venuewise as vw
-from tests.kafka.conftest import absent
+from tests.conftest import absent
 from tests.kafka.helpers import read_all, run, settings_for
 from tests.kafka.processes import Processes
 from venuewise.data.events import Events

@@ -125,7 +125,9 @@ def test_strategies_of_ones_own_are_found_and_checked(folder: Path) -> None:
     name, make = load_strategy("own_strategies:Nibble")
     assert (name, make(bite=3).name) == ("nibble", "nibble")
     assert load_strategy("own_strategies:Unnamed")[0] == "unnamed"
-    assert StrategyBook(PENALTIES, (name, make)).names == ("best_ask", "twap", "vwap", "optimized", "nibble")
+    assert StrategyBook(PENALTIES, (name, make)).names == (
+        "best_ask", "twap", "vwap", "optimized", "vwap_schedule", "pov", "nibble",
+    )  # fmt: skip
     for path, problem in (
         ("own_strategies:Mute", "no method decide"),
         ("own_strategies:Usurper", "one that is not built in"),

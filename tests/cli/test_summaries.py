@@ -114,13 +114,29 @@ def test_savings_by_latency_stand_in_a_table_of_their_own(
     changed = copy.deepcopy(result)
     changed["settings"]["frictions"]["latency_ms"] = 0.5
     changed["savings_by_latency"] = [
-        {"latency_ms": latency, "savings_bps": {"best_ask": {"mean": mean, "interval_95": interval}}}
+        {
+            "latency_ms": latency,
+            "savings_bps": {"best_ask": {"mean": mean, "interval_95": interval}},
+            "savings_on_one_schedule_bps": {"twap": {"mean": 0.5, "interval_95": [0.4, 0.6]}},
+        }
         for latency, mean, interval in ((0.0, 0.35, [0.2, 0.5]), (0.5, 0.2, [0.1, 0.3]), (5.0, -0.1, None))
     ]
     rows = [" ".join(line.split()) for line in plain(backtest_summary(changed), monkeypatch).splitlines()]
-    assert "0 ms +0.35 +0.20 to +0.50" in rows
-    assert "0.5 ms (chosen) +0.20 +0.10 to +0.30" in rows
-    assert "5 ms -0.10 none" in rows
+    assert "0 ms +0.35 +0.20 to +0.50 +0.50 +0.40 to +0.60" in rows
+    assert "0.5 ms (chosen) +0.20 +0.10 to +0.30 +0.50 +0.40 to +0.60" in rows
+    assert "5 ms -0.10 none +0.50 +0.40 to +0.60" in rows
+
+
+def test_routing_alone_is_said_beside_the_verdict(
+    result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = copy.deepcopy(result)
+    saved = {"mean": 0.1149, "interval_95": [0.06, 0.16], "share_of_orders_won": 0.907}
+    changed["parent_orders"]["savings_on_one_schedule_bps"] = {"twap": saved}
+    sentence = "Routing alone, on TWAP's slices: +0.11 bps, 95 % +0.06 to +0.16, 90.7 % of orders won"
+    assert sentence in plain(backtest_summary(changed), monkeypatch)
+    saved["interval_95"] = None
+    assert "slices: +0.11 bps, no interval, 90.7 %" in plain(backtest_summary(changed), monkeypatch)
 
 
 def test_what_is_left_open_or_left_out_is_said(

@@ -75,13 +75,14 @@ def _parts(result: dict[str, Any], files: Sequence[Path]) -> Iterator[Renderable
     yield said(_evidence(result))
     yield Text()
     yield verdict(result)
+    yield _routing_alone(result)
     yield Text()
     yield _strategies(result)
-    if "savings_by_latency" in result:
-        yield _by_latency(result)
+    yield _by_latency(result)
     yield said(
         "cost: mean against the arrival mid in bps, fees included, lower is better; "
-        "saved: by the router, in bps; won: orders in which the router was cheaper"
+        "saved: by the router, in bps; won: orders in which the router was cheaper; "
+        "routing alone: saved by the router as TWAP against TWAP, on the same slices"
     )
     if not orders["all_fill_the_same"]:
         yield said(
@@ -96,10 +97,19 @@ def _parts(result: dict[str, Any], files: Sequence[Path]) -> Iterator[Renderable
     yield said(
         f"Penalties, dollars a share: {', '.join(f'{key} {value:g}' for key, value in best.items())}; {tie}"
     )
-    for note in [*orders.get("notes", []), *data["notes"]]:
+    for note in [*orders["notes"], *data["notes"]]:
         yield said(f"Note: {note}")
     if files:
         yield said(f"Files: {', '.join(map(str, files))}; --json prints the JSON here")
+
+
+def _routing_alone(result: dict[str, Any]) -> Text:
+    """Return what routing saves where the schedule is the same, in one sentence."""
+    saved = result["parent_orders"]["savings_on_one_schedule_bps"]["twap"]
+    interval = saved["interval_95"]
+    bounds = "no interval" if interval is None else f"{INTERVAL} {between(interval)}"
+    won = percent(saved["share_of_orders_won"])
+    return said(f"Routing alone, on TWAP's slices: {bps(saved['mean'])} bps, {bounds}, {won} of orders won")
 
 
 def _what(result: dict[str, Any]) -> str:
@@ -168,8 +178,9 @@ def _by_latency(result: dict[str, Any]) -> RenderableType:
         [
             f"{number(entry['latency_ms'])} ms{' (chosen)' if entry['latency_ms'] == chosen else ''}",
             *_saved(entry["savings_bps"][HEADLINE]),
+            *_saved(entry["savings_on_one_schedule_bps"]["twap"]),
         ]
         for entry in result["savings_by_latency"]
     ]
     against = strategy_name(HEADLINE, result["order"]["side"])
-    return table(["latency", f"saved against {against}", INTERVAL], rows)
+    return table(["latency", f"vs {against}", INTERVAL, "routing alone", INTERVAL], rows)

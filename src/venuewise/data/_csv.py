@@ -8,7 +8,7 @@ the good ones.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,28 @@ MAX_TEXTS: Final = 1 << 15
 
 COMMA, NEWLINE, RETURN = 44, 10, 13
 _MAX: Final = int(UNDEFINED_PRICE)
+
+
+class Columns(NamedTuple):
+    """How a line's fields are read, one entry for each: kind, place of the first value, step to the next, time format.
+
+    `pairs` holds, for each price, its column, that of its size (-1: none) and whether it is a level of the
+    book: a level without a price has no shares, and a price of 0 without shares is none.
+    """
+
+    kinds: Int64
+    bases: Int64
+    strides: Int64
+    time_formats: Int64
+    pairs: Int64
+
+
+class Texts(NamedTuple):
+    """Distinct texts found: where each stands, and a hash table of them (-1: free)."""
+
+    starts: Int64
+    stops: Int64
+    buckets: Int64
 
 
 @kernel
@@ -96,24 +118,18 @@ def parse_rows(
     start: int,
     stop: int,
     first_row: int,
-    kinds: Int64,
-    bases: Int64,
-    strides: Int64,
-    time_formats: Int64,
+    layout: Columns,
     fixed: bool,
-    pairs: Int64,
     flat: Int64,
-    starts: Int64,
-    stops: Int64,
-    buckets: Int64,
+    texts: Texts,
     report: Int64,
 ) -> None:
     """Parse the lines of data[start:stop] into `flat`, from row `first_row` on.
 
-    `pairs` holds, for each price, its column, that of its size (-1: none) and whether it is a level of the
-    book: a level without a price has no shares, and a price of 0 without shares is none. `starts`, `stops` and
-    `buckets` receive the distinct texts. `report` says how the pass ended (see R_CODE and its neighbours).
+    `texts` receives the distinct texts. `report` says how the pass ended (see R_CODE and its neighbours).
     """
+    kinds, bases, strides, time_formats, pairs = layout
+    starts, stops, buckets = texts
     report[:] = 0
     report[R_FRACTION] = -1
     columns = len(kinds)

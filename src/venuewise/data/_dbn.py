@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from mmap import mmap
-from typing import Final
+from typing import Final, NamedTuple
 
 import databento_dbn
 import numpy as np
@@ -45,6 +45,19 @@ S_TS_EVENT, S_TS_RECV, S_PRICE, S_SIZE, S_SEQUENCE, S_PUBLISHER, S_INSTRUMENT = 
 """Rows of the scalar block that `unpack` fills."""
 
 
+class Columns(NamedTuple):
+    """What `unpack` fills: `scalars` (7, rows), then action, side and depth (3, rows), then each (rows, levels)."""
+
+    scalars: Int64
+    characters: UInt8
+    bid_px: Int64
+    ask_px: Int64
+    bid_sz: Int64
+    ask_sz: Int64
+    bid_ct: Int64
+    ask_ct: Int64
+
+
 @kernel
 def unpack(
     words: Int64,
@@ -53,21 +66,15 @@ def unpack(
     rtype: int,
     levels: int,
     counts: bool,
-    scalars: Int64,
-    characters: UInt8,
-    bid_px: Int64,
-    ask_px: Int64,
-    bid_sz: Int64,
-    ask_sz: Int64,
-    bid_ct: Int64,
-    ask_ct: Int64,
+    columns: Columns,
     report: Int64,
 ) -> None:
     """Copy the records words[start:stop] (one record a row, 8-byte words) into columns.
 
-    `characters` receives action, side and depth. `report` receives how it ended: code, row, what was found,
+    `report` receives how it ended: code, row, what was found,
     the word it was found in, and the sizes set to 0 because their price is missing.
     """
+    scalars, characters, bid_px, ask_px, bid_sz, ask_sz, bid_ct, ask_ct = columns
     report[:] = 0
     low = np.int64(0xFFFFFFFF)
     for row in range(start, stop):
@@ -154,15 +161,13 @@ def read_dbn(data: bytes | mmap, file: str, *, levels: int | None, counts: bool)
     scalars, characters = np.empty((7, rows), np.int64), np.empty((3, rows), np.uint8)
     bid_px, ask_px, bid_sz, ask_sz = (np.empty((rows, kept), np.int64) for _ in range(4))
     bid_ct, ask_ct = (np.empty((rows, kept if counts else 0), np.int64) for _ in range(2))
+    columns = Columns(scalars, characters, bid_px, ask_px, bid_sz, ask_sz, bid_ct, ask_ct)
     pieces = max(1, min(threads(), rows // _SMALLEST_CHUNK))
     cuts = [rows * i // pieces for i in range(pieces + 1)]
 
     def work(piece: int) -> Int64:
         report = np.zeros(5, np.int64)
-        unpack(
-            words, cuts[piece], cuts[piece + 1], rtype, kept, counts, scalars, characters,
-            bid_px, ask_px, bid_sz, ask_sz, bid_ct, ask_ct, report,
-        )  # fmt: skip
+        unpack(words, cuts[piece], cuts[piece + 1], rtype, kept, counts, columns, report)
         return report
 
     reports = in_threads(work, range(pieces))

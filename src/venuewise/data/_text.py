@@ -168,6 +168,7 @@ def parse_chunks(
     formats = _sniff_times(first[0], layout)
     fixed = _sniff_prices(first, layout)
     flat = np.empty(layout.total, dtype=np.int64)
+    columns = k.Columns(layout.kinds, layout.bases, layout.strides, formats, layout.pairs)
     first_rows = np.concatenate([[0], np.cumsum(lines)[:-1]])
 
     def parse(number: int) -> _Parsed:
@@ -176,8 +177,8 @@ def parse_chunks(
         buckets = np.full(2 * k.MAX_TEXTS, -1, np.int64)
         report = np.zeros(k.R_TEXTS + 1, np.int64)
         k.parse_rows(
-            data, start, stop, int(first_rows[number]), layout.kinds, layout.bases, layout.strides, formats,
-            fixed, layout.pairs, flat, starts, stops, buckets, report,
+            data, start, stop, int(first_rows[number]), columns, fixed, flat,
+            k.Texts(starts, stops, buckets), report,
         )  # fmt: skip
         texts = [bytes(data[starts[i] : stops[i]]).decode() for i in range(report[k.R_TEXTS])]
         return _Parsed(report, texts, bytes(data[report[k.R_START] : report[k.R_STOP]]))

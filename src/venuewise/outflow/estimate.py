@@ -18,7 +18,7 @@ from venuewise.data.durations import parse_duration
 from venuewise.data.events import ACTION_CLEAR, UNDEFINED_PRICE, Events
 from venuewise.data.sessions import begins_session, session_starts
 from venuewise.errors import ConfigError
-from venuewise.outflow.kernels import AWAY, INVALID, THROUGH, measure_windows
+from venuewise.outflow.kernels import AWAY, INVALID, THROUGH, VenueRows, Windows, measure_windows
 from venuewise.placement.problem import Side
 
 Float64 = npt.NDArray[np.float64]
@@ -190,9 +190,13 @@ def estimate_outflow(
             some = slice(stop - grid.size, stop)
             measure_windows(
                 grid, span, side == "sell", passing == "quote",
-                events.ts[rows], events.ts_event[rows], events.action[rows], events.side[rows],
-                events.price[rows], events.size[rows], own_px[rows], own_sz[rows], other_px[rows, 0],
-                queue[k, some], price[k, some], executed[k, some], cancelled[k, some], behind[k, some], end[k, some],
+                VenueRows(
+                    events.ts[rows], events.ts_event[rows], events.action[rows], events.side[rows],
+                    events.price[rows], events.size[rows], own_px[rows], own_sz[rows], other_px[rows, 0],
+                ),
+                Windows(
+                    queue[k, some], price[k, some], executed[k, some], cancelled[k, some], behind[k, some], end[k, some]
+                ),
             )  # fmt: skip
     sample = OutflowSample(
         publishers=events.publishers,

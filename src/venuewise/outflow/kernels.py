@@ -7,6 +7,8 @@ we hold, ahead / displayed: MBP data do not say which order was cancelled. Share
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,35 @@ INVALID, STAYED, AWAY, THROUGH = 0, 1, 2, 3
 """How a window ended for our price: not measured, still best, behind a better quote, passed through."""
 
 
+class VenueRows(NamedTuple):
+    """One venue's rows in the order of `ts`: columns as in `venuewise.data.events.Events`, and the best of both sides.
+
+    `own_px` and `own_sz` (rows, levels) are of the side that we rest on (bids for a buy), `other_px` (rows,) are best
+    prices of the opposite side.
+    """
+
+    ts: Int64
+    ts_event: Int64
+    action: UInt8
+    side: UInt8
+    price: Int64
+    size: Int64
+    own_px: Int64
+    own_sz: Int64
+    other_px: Int64
+
+
+class Windows(NamedTuple):
+    """What is measured, one entry for each window: shares, the price of the quote (1e-9 dollars), how it ended."""
+
+    queue: Float64
+    quote: Int64
+    executed: Float64
+    cancelled: Float64
+    behind: Float64
+    end: UInt8
+
+
 @kernel
 def displayed_at(price: int, prices: Int64, sizes: Int64, sign: int) -> int:
     """Shares displayed at a price of one side of a book, -1 if the levels held do not reach that far."""
@@ -41,33 +72,15 @@ def displayed_at(price: int, prices: Int64, sizes: Int64, sign: int) -> int:
 
 @kernel
 def measure_windows(
-    starts: Int64,
-    horizon: int,
-    sell: bool,
-    quote_falls: bool,
-    ts: Int64,
-    ts_event: Int64,
-    action: UInt8,
-    side: UInt8,
-    price: Int64,
-    size: Int64,
-    own_px: Int64,
-    own_sz: Int64,
-    other_px: Int64,
-    queue: Float64,
-    quote: Int64,
-    executed: Float64,
-    cancelled: Float64,
-    behind: Float64,
-    end: UInt8,
+    starts: Int64, horizon: int, sell: bool, quote_falls: bool, venue_rows: VenueRows, windows: Windows
 ) -> None:
     """Measure the outflow of one venue in the windows (start, start + horizon].
 
-    Rows are one venue's, ordered by `ts`; `own_*` is the side that we rest on (bids for a buy), `other_px` the
-    best price of the opposite side. `quote_falls`: a best quote worse than ours fills us; otherwise a
-    trade through our price or an opposite quote at it must prove that. The last six arrays, one entry for
-    each start, receive the result; a window without a quote or with a cleared book stays INVALID.
+    `quote_falls`: a best quote worse than ours fills us; otherwise a trade through our price or an opposite
+    quote at it must prove that. A window without a quote or with a cleared book stays INVALID.
     """
+    ts, ts_event, action, side, price, size, own_px, own_sz, other_px = venue_rows
+    queue, quote, executed, cancelled, behind, end = windows
     rows = ts.size
     sign = -1 if sell else 1
     aggressor = SIDE_BID if sell else SIDE_ASK

@@ -22,7 +22,17 @@ from venuewise.data.durations import parse_duration
 from venuewise.data.events import NS_PER_SECOND, PRICE_SCALE, Events
 from venuewise.errors import ConfigError
 from venuewise.synthetic.books import LEVELS, Books, Rows
-from venuewise.synthetic.kernels import BIG_MOVE, BIG_MOVE_SHARE, efficient_price, simulate, stamp
+from venuewise.synthetic.kernels import (
+    BIG_MOVE,
+    BIG_MOVE_SHARE,
+    Flow,
+    News,
+    Quoting,
+    Venues,
+    efficient_price,
+    simulate,
+    stamp,
+)
 
 
 class _Profile(NamedTuple):
@@ -278,8 +288,8 @@ def _market(
             top=np.zeros((6, venues, LEVELS), np.int64),
         )
         written = simulate(
-            random.copy(), rows, books, news_time, news_price, first, activity, queues, delays_ns, draw_rate,
-            trade_weight, half_spread, odd_lots, gap_ns, base, tick, begin, begin + span,
+            random.copy(), rows, books, News(news_time, news_price, first), Venues(activity, queues, delays_ns),
+            Flow(draw_rate, trade_weight), Quoting(half_spread, odd_lots, gap_ns, base, tick), begin, begin + span,
         )  # fmt: skip
         if written <= capacity:
             return Rows(rows.fields[:, :written], rows.levels[:, :written])

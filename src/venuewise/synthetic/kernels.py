@@ -8,6 +8,7 @@ quotes has them cancelled or hit, then requotes.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,46 @@ DEPTH_GROWTH = 0.12  # queue target grows by this share a tick, over the first t
 SWEEP_LEVELS = 3
 OPENING_TICKS = 64  # filled on each side at the start
 BIG_MOVE_SHARE, BIG_MOVE = 0.02, 5.0  # share of jumps that are larger, and by how much
+
+
+class News(NamedTuple):
+    """The efficient price: ns after the start and ticks above `Quoting.base` after each jump, `first` before them."""
+
+    time: Int64
+    price: Float64
+    first: float
+
+
+class Venues(NamedTuple):
+    """By venue: cumulative share of the draws, mean shares queued at the best, mean delay to the news (ns)."""
+
+    shares: Float64
+    queues: Float64
+    delays_ns: Float64
+
+
+class Flow(NamedTuple):
+    """Draws of add, cancel or trade a second, and trades for each add drawn.
+
+    Two cancels are drawn for each add and about half of them happen.
+    """
+
+    draw_rate: float
+    trade_weight: float
+
+
+class Quoting(NamedTuple):
+    """How makers quote, and on which grid.
+
+    Ticks between efficient price and quotes; share of odd lots; longest gap in a burst (ns); tick number of index 0;
+    tick in 1e-9 dollars.
+    """
+
+    half_spread: float
+    odd_lots: float
+    gap_ns: float
+    base: int
+    tick: int
 
 
 @kernel
@@ -101,10 +142,10 @@ def _quote_inside(
 
 @kernel
 def _react(
-    random: UInt64, rows: Rows, books: Books, state: Int64, v: int, view: float, half_spread: float,
-    odd_lots: float, gap_ns: float, base: int, tick: int,
-) -> None:  # fmt: skip
+    random: UInt64, rows: Rows, books: Books, state: Int64, v: int, view: float, quoting: Quoting
+) -> None:
     """Bring a venue's quotes in line with a new view of the efficient price."""
+    half_spread, odd_lots, gap_ns, base, tick = quoting
     for side in range(2):
         limit = view + half_spread - STALE_TOLERANCE if side == ASK else view - half_spread + STALE_TOLERANCE
         while True:
@@ -161,11 +202,9 @@ def _best_venue(books: Books, v: int, side: int) -> int:
 
 
 @kernel
-def _open_books(
-    random: UInt64, books: Books, view: float, half_spread: float, queues: Float64, odd_lots: float,
-    base: int, tick: int,
-) -> None:  # fmt: skip
+def _open_books(random: UInt64, books: Books, view: float, queues: Float64, quoting: Quoting) -> None:
     """Fill every venue's ticks around the first efficient price."""
+    half_spread, odd_lots, _, base, tick = quoting
     for v in range(len(queues)):
         for side in range(2):
             nearest = _nearest(view, half_spread, side)
@@ -185,10 +224,16 @@ def _open_books(
 
 @kernel
 def simulate(
-    random: UInt64, rows: Rows, books: Books, news_time: Int64, news_price: Float64, first: float,
-    shares: Float64, queues: Float64, delays_ns: Float64, draw_rate: float, trade_weight: float,
-    half_spread: float, odd_lots: float, gap_ns: float, base: int, tick: int, start_ns: int, end_ns: int,
-) -> int:  # fmt: skip
+    random: UInt64,
+    rows: Rows,
+    books: Books,
+    news: News,
+    by_venue: Venues,
+    flow: Flow,
+    quoting: Quoting,
+    start_ns: int,
+    end_ns: int,
+) -> int:
     """Run the market of one symbol.
 
     Parameters
@@ -197,18 +242,7 @@ def simulate(
         State of the generator.
     rows, books : Rows, Books
         Written; `books` starts out empty.
-    news_time, news_price : ndarray, shape (m,)
-        Efficient price: ns after the start, ticks above `base`; `first` before the first.
-    shares, queues, delays_ns : ndarray of float64, shape (V,)
-        Per venue: cumulative share of the draws, mean shares queued at the best, mean delay to the news.
-    draw_rate : float
-        Draws of add, cancel or trade a second.
-    trade_weight : float
-        Trades for each add drawn; two cancels are drawn for each add and about half of them happen.
-    half_spread, odd_lots, gap_ns : float
-        Ticks between efficient price and quotes; share of odd lots; longest gap in a burst.
-    base, tick : int
-        Tick number of index 0; tick in 1e-9 dollars.
+    news, by_venue, flow, quoting : News, Venues, Flow, Quoting
     start_ns, end_ns : int
         Span of the rows.
 
@@ -217,6 +251,10 @@ def simulate(
     int
         Rows of the whole run; where it exceeds the columns' length, the rest was not written.
     """
+    news_time, news_price, first = news
+    shares, queues, delays_ns = by_venue
+    draw_rate, trade_weight = flow
+    half_spread, odd_lots, _, base, tick = quoting
     venues = len(shares)
     state = np.zeros(2, np.int64)
     state[CLOCK] = start_ns
@@ -225,7 +263,7 @@ def simulate(
     due = np.empty(venues, np.int64)  # and when it gets there
     for v in range(venues):
         due[v] = start_ns + news_time[0] + int(delays_ns[v] * (0.5 + uniform(random)))
-    _open_books(random, books, first, half_spread, queues, odd_lots, base, tick)
+    _open_books(random, books, first, queues, quoting)
     next_draw = exponential(random) / draw_rate * NS_PER_SECOND
     total = trade_weight + 3.0
     while True:
@@ -243,7 +281,7 @@ def simulate(
                 due[v] = max(due[v], arrival)
             else:
                 due[v] = end_ns
-            _react(random, rows, books, state, v, views[v], half_spread, odd_lots, gap_ns, base, tick)
+            _react(random, rows, books, state, v, views[v], quoting)
             continue
         next_draw += exponential(random) / draw_rate * NS_PER_SECOND
         u = uniform(random)

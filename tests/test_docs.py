@@ -14,7 +14,9 @@ import pytest
 
 import venuewise as vw
 from venuewise.cli import main
+from venuewise.cli.backtest_summary import backtest_summary
 from venuewise.cli.backtests import demo_result
+from venuewise.cli.terminal import drawn
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
@@ -48,37 +50,37 @@ def test_examples_run_and_print_what_the_page_says(
             assert printed.getvalue() == expected
 
 
-def test_readme_shows_what_the_demo_prints() -> None:
-    found = demo_result(seed=7).to_dict()
+def shown(name: str) -> str:
+    """Return what the README shows between two marks of this name."""
     text = (ROOT / "README.md").read_text()
-    for name, keys in (("demo", DEMO_KEYS), ("orders", ORDER_KEYS)):
-        shown = re.search(rf"<!-- {name}:begin -->\n```json\n(.*?)```\n<!-- {name}:end -->", text, re.DOTALL)
-        assert shown is not None
-        assert json.loads(shown.group(1)) == json.loads(json.dumps(shorten(found, keys)))
+    block = re.search(rf"<!-- {name}:begin -->\n```\w+\n(.*?)```\n<!-- {name}:end -->", text, re.DOTALL)
+    assert block is not None
+    return block.group(1)
+
+
+def test_readme_shows_what_the_demo_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = json.loads(demo_result(seed=7).to_json())
+    assert json.loads(shown("demo")) == shorten(found)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    files = (Path("output.json"), Path("results.png"))
+    assert shown("summary") == drawn(backtest_summary(found, files)).decode() + "\n"
 
 
 DEMO_KEYS = ("best_parameters", "optimized", "baselines", "savings_vs_baselines_bps", "synthetic")
-ORDER_KEYS = ("parent_orders",)
 CLASSIC = ("total_cash", "avg_fill_px", "total_cost", "shares_filled", "total_fill")
 
 
-def shorten(found: dict[str, object], keys: tuple[str, ...]) -> object:
-    """Return the part of a result that the README shows: classic keys, floats with six digits."""
+def shorten(found: dict[str, object]) -> object:
+    """Return the part of a result that the README shows: classic keys, floats with four decimals."""
 
     def rounded(value: object) -> object:
         if isinstance(value, dict):
             kept = {k: v for k, v in value.items() if "total_cash" not in value or k in CLASSIC}
             return {k: rounded(v) for k, v in kept.items()}
-        if isinstance(value, list):
-            return [rounded(entry) for entry in value]
         return round(value, 4) if isinstance(value, float) else value
 
-    part = {key: rounded(found[key]) for key in keys}
-    if keys == ORDER_KEYS:
-        orders = part["parent_orders"]
-        assert isinstance(orders, dict)
-        return {key: orders[key] for key in ("n", "horizon_seconds", "every_seconds", "savings_bps")}
-    return part
+    return {key: rounded(found[key]) for key in DEMO_KEYS}
 
 
 def test_the_page_of_the_data_shows_what_inspect_prints(

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from tests.markets import HOUR, START, TICK, events_of, random_events
 from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, UNDEFINED_PRICE
 from venuewise.errors import ConfigError
-from venuewise.market.book import Book, best_prices, sign_of
+from venuewise.market.book import (
+    NO_AGE_LIMIT,
+    Book,
+    best_prices,
+    mid_prices,
+    reference_price,
+    sign_of,
+    view_quotes,
+)
 
 NO_FEES = np.zeros(3, np.int64)
 
@@ -133,3 +141,49 @@ def test_a_book_is_forgotten_over_the_night_and_stands_for_no_time_at_night() ->
     assert book.quotes("buy", now=START + HOUR + 1).best is None
     book.update(events, 1)
     assert (book.quotes("buy").bid, book.quotes("buy").ask) == (1007 * TICK, 1009 * TICK)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_may_be_taken_is_what_is_shown_less_what_is_ours_and_less_what_is_on_its_way(sign: int) -> None:
+    # Half of what is shown is within reach: 30, 10, 4 and 1, and 20. Of the first venue's levels we took 40, 4, 0, 0;
+    # 8 shares are on their way there, best level first. The second says nothing; the third shows the other side alone.
+    none = UNDEFINED_PRICE
+    px = (
+        np.array([[1001, 1002, 1003, 1004], [none] * 4, [1002, 1003, 1005, none]])
+        if sign > 0
+        else np.array([[1002, 1001, 1000, 999], [none] * 4, [1001, 1000, 998, none]])
+    )
+    sz = np.array([[61, 21, 8, 2], [0, 0, 0, 0], [40, 0, 1, 0]])
+    far = np.array([1000 if sign > 0 else 1003, 1001 if sign > 0 else 1002, 999 if sign > 0 else 1004])
+    taken = np.array([[40, 4, 0, 0], [0] * 4, [0] * 4])
+    price, size = np.empty((3, 4), np.int64), np.empty((3, 4), np.int64)
+    best = view_quotes(
+        px, sz, far, np.array([7, 8, 9]), np.arange(3), taken, np.array([8, 3, 0]),
+        0.5, 9, NO_AGE_LIMIT, sign, price, size,
+    )  # fmt: skip
+    assert size.tolist() == [[0, 0, 2, 1], [0] * 4, [20, 0, 0, 0]]
+    assert price.tolist() == [px[0].tolist(), [none] * 4, [px[2, 0], none, px[2, 2], none]]
+    assert best == (px[0, 0], far[1])  # the best prices, whoever's shares they are
+
+
+@pytest.mark.parametrize(("side", "ticks"), [("buy", 1003), ("sell", 1000)])
+def test_a_single_share_makes_a_best_price(side: str, ticks: int) -> None:
+    events = events_of([0, 1], [0, 1], [[(1003, 1)], [(1004, 90)]], [[(1000, 1)], [(999, 90)]])
+    quotes = book_after(events).quotes("buy" if side == "buy" else "sell")
+    assert (quotes.bid, quotes.ask) == (1000 * TICK, 1003 * TICK)
+    assert (quotes.price[0, 0], quotes.size[0, 0]) == (ticks * TICK, 1)
+
+
+def test_of_a_side_that_nobody_shows_there_is_no_best_price_and_no_mid() -> None:
+    none = UNDEFINED_PRICE
+    mids = mid_prices(np.array([1000, none, 1000, none]), np.array([1003, 1003, none, none]))
+    assert mids[0] == 1001.5
+    assert np.isnan(mids[1:]).all()
+    for take, far, one_sided, expected in (
+        (1003, 1000, False, 1001.5),
+        (1003, none, False, np.nan),
+        (none, 1000, False, np.nan),
+        (1003, none, True, 1003.0),
+        (none, none, True, np.nan),
+    ):
+        assert reference_price(take, far, one_sided) == pytest.approx(expected, nan_ok=True)

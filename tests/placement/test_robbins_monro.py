@@ -67,6 +67,48 @@ def test_a_warm_start_is_where_it_begins() -> None:
     assert far.limit[0] - near.limit[0] == pytest.approx(10.0)
 
 
+@pytest.mark.parametrize(
+    ("outflow", "slope"),
+    [
+        # 768 of 1024 shares are filled; the outflow ends at our last share, and just before us.
+        ([2256.0, 1000.0], [0.0235 - 0.0505, 0.0005, 0.0005]),
+        # All that was ordered, to the share: neither penalty counts. The first venue would have filled more.
+        ([2257.0, 1256.0], [0.0235, 0.0005 - 0.022, 0.0005]),
+        # 1152 of 1024 shares: over-filled, at both venues.
+        ([9000.0, 9000.0], [0.0235 + 0.08, 0.0005 + 0.08 - 0.022, 0.0005 + 0.08 - 0.024]),
+        # 128 behind the second queue would do for the order to the share; one less is too few.
+        ([9000.0, 1255.0], [0.0235 - 0.0505, 0.0005 - 0.0505 - 0.022, 0.0005]),
+    ],
+)
+def test_a_step_follows_the_penalty_that_counts_and_ties_count_for_none(
+    outflow: list[float], slope: list[float]
+) -> None:
+    model = vw.placement_model(
+        1024, half_spread=0.02, taker_fee=0.003, rebate=[0.002, 0.004], queue=[2000, 1000],
+        theta=0.0005, lambda_under=0.05, lambda_over=0.08,
+    )  # fmt: skip
+    start = np.array([512.0, 256.0, 384.0])
+    stream = RobbinsMonro(model, steps=100, start=start)
+    stream.update(outflow)
+    steepest = (0.0235 + 0.05 + 0.08) ** 2 + (0.0225 + 0.05 + 0.08) ** 2 + (0.0245 + 0.05 + 0.08) ** 2
+    gamma = np.sqrt(2 / (100 * steepest)) * 1024
+    assert stream.placement == pytest.approx(start - gamma * np.array(slope), rel=1e-12)
+
+
+def test_a_step_ends_at_the_bounds() -> None:
+    model = vw.placement_model(
+        1000, half_spread=0.02, taker_fee=0.003, rebate=[0.002], queue=[0.0], theta=0.0005,
+        lambda_under=0.05, lambda_over=5.0, cap=[500.0],
+    )  # fmt: skip
+    gamma = 1000 / np.sqrt((0.0235 + 5.05) ** 2 + (0.0225 + 5.05) ** 2)  # 139 shares a dollar
+    too_much = RobbinsMonro(model, steps=1, start=[650.0, 490.0])
+    too_much.update([400.0])
+    assert too_much.placement == pytest.approx([0.0, 490.0 - gamma * 0.0005])
+    too_little = RobbinsMonro(model, steps=1, start=[300.0, 495.0])
+    too_little.update([1000.0 - 400.0])
+    assert too_little.placement == pytest.approx([300.0 + gamma * 0.027, 500.0])
+
+
 def test_a_stream_refuses_what_it_cannot_follow() -> None:
     case = baseline(2, 2, 500.0)
     costs = {name: value for name, value in case.arguments.items() if name != "outflow"}

@@ -20,6 +20,18 @@ def test_a_single_order_has_all_the_time_there_is() -> None:
     assert Schedule.parse("first", "2s").orders([Span(0, 9 * SECOND)]) == [Span(0, 2 * SECOND)]
 
 
+@pytest.mark.parametrize(("longest", "horizon"), [(1000, 200), (1004, 200), (9, 1), (4, 1), (1, 1)])
+def test_orders_without_a_horizon_have_a_fifth_of_the_longest_session_and_are_never_without_time(
+    longest: int, horizon: int
+) -> None:
+    orders = Schedule(longest, None).orders([Span(0, horizon), Span(5000, 5000 + longest), Span(9000, 9000)])
+    first = Span(0, horizon)  # just long enough; a moment by itself is not
+    assert orders == [
+        first,
+        *(Span(5000 + b, 5000 + b + horizon) for b in range(0, longest - horizon + 1, longest)),
+    ]
+
+
 @given(
     every=st.integers(1, 50),
     horizon=st.integers(1, 100),
@@ -124,6 +136,33 @@ def test_ties_are_all_reported_and_one_is_chosen_by_the_stated_rule() -> None:
     assert tuned.tried == 4
 
 
+def test_a_share_left_open_costs_both_penalties_and_points_that_agree_in_it_are_run_once() -> None:
+    points = [Parameters(over, 0.25, theta) for over in (0.0, 1.0) for theta in (0.5, 0.75)]
+    points.append(Parameters(0.0, 0.5, 0.25))
+    assert [point.open_share for point in points] == [0.75, 1.0, 0.75, 1.0, 0.75]
+    tuned = choose(dict.fromkeys(points, (0, 3)))
+    assert (tuned.tried, tuned.scored, len(tuned.tied)) == (5, 2, 5)
+    assert tuned.best == Parameters(0.0, 0.25, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([(1, -50), (0, 10)], 1),  # shares left open weigh more than any money
+        ([(0, 10), (0, 9)], 1),
+        ([(0, -9), (0, -10)], 1),
+        ([(0, 10), (0, 10)], 0),
+    ],
+)
+def test_the_best_leaves_the_fewest_shares_open_and_then_pays_the_least(
+    scores: list[tuple[int, int]], best: int
+) -> None:
+    points = [Parameters(0.0, 0.1, 0.1), Parameters(0.0, 0.2, 0.0)]
+    tuned = choose(dict(zip(points, scores, strict=True)))
+    assert tuned.best == points[best]
+    assert len(tuned.tied) == (2 if scores[0] == scores[1] else 1)
+
+
 def test_no_order_is_held_over_a_silence_of_more_than_an_hour() -> None:
     day = 86_400 * SECOND
     ts = np.concatenate([start + np.arange(0, 540 * SECOND, SECOND) for start in (0, day, 2 * day)])
@@ -155,3 +194,11 @@ def test_more_orders_than_anyone_can_mean_are_refused() -> None:
 def test_a_grid_of_more_points_than_anyone_can_mean_is_refused() -> None:
     with pytest.raises(ConfigError, match="grid: found 1000000 points"):
         Grid.parse("lambda_over=0:1:100,lambda_under=0:1:100,theta_queue=0:1:100")
+
+
+def test_a_grid_of_100_000_points_is_the_largest_and_no_penalty_is_infinite() -> None:
+    assert len(Grid.parse("lambda_over=0:1:100,lambda_under=0:1:100,theta_queue=0:1:10")) == 100_000
+    with pytest.raises(ConfigError, match="grid: found 110000 points"):
+        Grid.parse("lambda_over=0:1:100,lambda_under=0:1:100,theta_queue=0:1:11")
+    with pytest.raises(ConfigError, match="grid lambda_under: found"):
+        Grid(lambda_under=(0.1, float("inf")))

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tests.markets import HOUR, START, TICK, events_of, random_events
 from tests.simulation.reference import Reference
-from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, Events
+from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, ACTION_TRADE, Events
 from venuewise.errors import AccountingError, ConfigError, NoQuotesError
 from venuewise.market.book import Quotes
 from venuewise.simulation.engine import Outcome, make_task, reconcile, run
-from venuewise.simulation.kernels import uniform
+from venuewise.simulation.kernels import last_rows, uniform
 from venuewise.simulation.state import FILL_FEES, FILL_PRICE, FILL_ROW, FILL_SHARES, Frictions, market_of
 from venuewise.strategies import (
     BestAsk,
@@ -45,12 +45,14 @@ def work(
     end: int | None = None,
     seed: int = 0,
     max_age: int | None = None,
+    start: int | None = None,
 ) -> Outcome:
-    """Work one order over all events."""
+    """Work one order over all events, or those from `start` on (ns UTC)."""
     fee = np.array(FEES[: len(events.publishers)], np.int64)
     market = market_of(events, side, fee, np.zeros_like(fee), max_age)
     finish = int(events.ts[-1]) if end is None else START + end
-    task = make_task(market, "buy" if side == "buy" else "sell", quantity, int(events.ts[0]), finish)
+    begin = int(events.ts[0]) if start is None else start
+    task = make_task(market, "buy" if side == "buy" else "sell", quantity, begin, finish)
     return run(market, task, strategy, (frictions or Frictions()).conditions(seed), depth)
 
 
@@ -177,10 +179,11 @@ STRATEGIES: list[Strategy] = [
     refill=st.sampled_from(["update", "added"]),
     max_age=st.sampled_from([None, 30 * MS]),
     nights=st.booleans(),
+    before=st.sampled_from([0, 0, 1, 20, 40]),
 )
 def test_engine_agrees_with_the_plain_python_reference_to_the_share_and_the_nano_dollar(
     seed: int, which: int, side: str, quantity: int, depth: int, latency: float, priority: float,
-    slippage: float, adverse: float, refill: str, max_age: int | None, nights: bool,
+    slippage: float, adverse: float, refill: str, max_age: int | None, nights: bool, before: int,
 ) -> None:  # fmt: skip
     events = random_events(seed, nights=nights)
     strategy = STRATEGIES[which]
@@ -191,17 +194,17 @@ def test_engine_agrees_with_the_plain_python_reference_to_the_share_and_the_nano
         adverse_probability=adverse,
         refill=refill,  # type: ignore[arg-type]
     )
-    start, end = int(events.ts[0]), int(events.ts[-1])
+    start, end = int(events.ts[before]), int(events.ts[-1])
     reference = Reference(events, side, FEES, frictions, lambda row, v: uniform(seed, row, v), max_age)
     expected = reference.run(
         quantity, start, end, depth, reference_decision(strategy, 1 if side == "buy" else -1, start, end)
     )
     if expected["arrival"] is None:
         with pytest.raises(ConfigError, match="found no venue with a usable quote"):
-            work(events, strategy, quantity, side, depth, frictions, seed=seed, max_age=max_age)
+            work(events, strategy, quantity, side, depth, frictions, None, seed, max_age, start)
         return
     for candidate in (strategy, Called(strategy)):
-        found = work(events, candidate, quantity, side, depth, frictions, seed=seed, max_age=max_age)
+        found = work(events, candidate, quantity, side, depth, frictions, None, seed, max_age, start)
         assert {
             "open": found.open,
             "filled": found.filled,
@@ -287,6 +290,35 @@ def test_what_is_open_at_the_end_is_bought_through_the_book_or_stays_open() -> N
     outcome = work(events, Static(lambda_under=0.0, theta_queue=0.0), quantity=100)
     assert (outcome.filled, outcome.swept, outcome.open) == (80, 80, 20)
     assert outcome.notional == (30 * 1001 + 40 * 1002 + 10 * 1005) * TICK
+
+
+@pytest.mark.parametrize(("side", "cents", "bps"), [("buy", 1002, 23.0), ("sell", 998, 23.0)])
+def test_a_fee_is_paid_on_top_by_a_buy_and_out_of_the_proceeds_by_a_sell(
+    side: str, cents: int, bps: float
+) -> None:
+    # Mid 10.00; a share moves 2 cents against the order and costs a fee of 0.3 cents.
+    events = events_of([0], [0], [[(1002, 40)]], [[(998, 40)]])
+    outcome = work(events, BestAsk(), quantity=40, side=side)
+    paid = 3_000_000 if side == "buy" else -3_000_000
+    assert outcome.cash == outcome.cash_of_all == 40 * (cents * TICK + paid)
+    assert outcome.shortfall == 40 * (2 * TICK + 3_000_000)
+    assert outcome.cost_bps == pytest.approx(bps)
+
+
+def test_pov_counts_what_is_printed_from_its_start_on() -> None:
+    # 1,000 shares are printed before the start and 60 at it: a tenth of the 60 is due, then of 90 in all.
+    action = [ACTION_TRADE] * 4
+    events = events_of(
+        [0, 1, 5, 6],
+        [0] * 4,
+        [[(1001, 50 + i)] for i in range(4)],
+        [[(999, 10)]] * 4,
+        action,
+        size=[400, 600, 60, 30],
+    )
+    for strategy in (Pov(participation=0.1), Called(Pov(participation=0.1))):
+        outcome = work(events, strategy, quantity=100, start=START + 5)
+        assert (outcome.filled - outcome.swept, outcome.fills[:2, FILL_SHARES].tolist()) == (9, [6, 3])
 
 
 def test_twap_spreads_the_order_over_its_slices() -> None:
@@ -593,6 +625,24 @@ def test_an_order_sees_no_quote_of_the_session_before(side: str, price: int) -> 
     for strategy in (BestAsk(), Called(BestAsk())):
         outcome = run(market, task, strategy, Frictions().conditions(0), 1)
         assert outcome.fills[:, [FILL_PRICE, FILL_ROW]].tolist() == [[price * TICK, 2]]
+
+
+def test_an_order_begins_with_the_last_row_of_each_venue_in_its_session() -> None:
+    # Venues 0 to 4: a row of yesterday, a later row than another, cleared, cleared and back, and silent.
+    ts = np.array([0, 1, HOUR + 2, HOUR + 3, HOUR + 3, HOUR + 4, HOUR + 5, HOUR + 6])
+    venue = np.array([0, 1, 1, 2, 3, 1, 3, 2])
+    clears = np.array([0, 0, 0, 0, 1, 0, 0, 1], np.uint8)
+    for before, expected in (
+        (0, [-1, -1, -1, -1, -1]),
+        (1, [0, -1, -1, -1, -1]),
+        (2, [0, 1, -1, -1, -1]),
+        (3, [-1, 2, -1, -1, -1]),
+        (5, [-1, 2, 3, -1, -1]),
+        (8, [-1, 5, -1, 6, -1]),
+    ):
+        row_of = np.full(5, 99)
+        last_rows(ts, venue, clears, before, row_of)
+        assert row_of.tolist() == expected
 
 
 def test_an_hour_of_silence_ends_no_session_and_a_moment_more_does() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.markets import TICK
+from venuewise.data.events import UNDEFINED_PRICE
 from venuewise.errors import ConfigError
 from venuewise.market.book import Quotes, reference_price
 from venuewise.strategies import (
@@ -55,6 +56,31 @@ def test_best_ask_of_a_sell_takes_the_highest_bid() -> None:
     assert BestAsk().decide(quotes, order(100), 0) == [ChildOrder(0, 50, 1002 * TICK)]
 
 
+@pytest.mark.parametrize("strategy", [BestAsk(), Vwap(), Static(), Static(fill="exact_fill")])
+@pytest.mark.parametrize(("side", "price"), [("buy", 1003), ("sell", 1000)])
+def test_a_single_share_is_taken_and_what_shows_none_is_passed_over(
+    strategy: Strategy, side: str, price: int
+) -> None:
+    # What shows no shares has the price that stands for none, the largest there is; or we took them all.
+    quotes = quotes_of([[1001], [price], [1002]], [[0], [1], [0]], side=side)
+    quotes.price[0] = UNDEFINED_PRICE
+    assert list(strategy.decide(quotes, order(100), 0)) == [ChildOrder(1, 1, price * TICK)]
+
+
+def test_best_ask_of_a_sell_takes_the_highest_bid_wherever_it_stands() -> None:
+    quotes = quotes_of([[1000], [1002], [1001], [1002]], [[50], [30], [20], [90]], side="sell")
+    assert BestAsk().decide(quotes, order(100), 0) == [ChildOrder(1, 30, 1002 * TICK)]
+
+
+@pytest.mark.parametrize(("wanted", "level"), [(30, 0), (31, 2), (32, 3), (40, 3)])
+def test_a_limit_is_the_price_of_the_deepest_level_that_is_needed(wanted: int, level: int) -> None:
+    # The second level is ours already: none of it is left.
+    quotes = quotes_of([[1001, 1002, 1003, 1004]], [[30, 0, 1, 9]])
+    for strategy in (Static(lambda_under=1.0), Static(fill="exact_fill")):
+        assert strategy.decide(quotes, order(wanted), 0) == [ChildOrder(0, wanted, (1001 + level) * TICK)]
+    assert Vwap().decide(quotes, order(4), 0) == [ChildOrder(0, 4, 1004 * TICK)]
+
+
 def test_twap_sends_what_its_schedule_has_released() -> None:
     quotes = quotes_of([[1001]], [[1000]])
     twap = Twap(slice_seconds=2.0)
@@ -77,6 +103,24 @@ def test_without_a_slice_twap_cuts_an_order_into_minutes_and_a_short_one_into_te
     assert due[-1] == 6000
 
 
+@pytest.mark.parametrize(("length", "slices"), [(9, 9), (10, 10), (11, 6), (20, 10), (21, 7)])
+def test_slices_are_whole_nanoseconds_and_never_more_than_ten_of_a_short_order(
+    length: int, slices: int
+) -> None:
+    quotes, start = quotes_of([[1001]], [[10**6]]), 30 * 86_400 * 10**9 + 5
+    working = ParentOrder("buy", 5040, 5040, start, start + length, 10.0)
+    due = {Twap().decide(quotes, working, now)[0].shares for now in range(start, start + length)}
+    assert due == {5040 * begun // slices for begun in range(1, slices + 1)}
+
+
+@pytest.mark.parametrize("strategy", [Twap(), Twap(slice_seconds=1.0), VwapSchedule(volume=(1.0,) * 24)])
+def test_an_order_that_has_no_time_is_due_at_once(strategy: Strategy) -> None:
+    quotes, now = quotes_of([[1001]], [[1000]]), 10**18
+    assert list(strategy.decide(quotes, ParentOrder("buy", 80, 80, now, now, 10.0), now)) == [
+        ChildOrder(0, 80, 1001 * TICK)
+    ]
+
+
 def test_a_schedule_says_how_much_and_its_router_where() -> None:
     quotes = quotes_of([[1001], [1001], [1003]], [[30], [60], [900]])
     assert Twap(router=BestAsk(), slice_seconds=5.0).decide(quotes, order(120), 0) == [
@@ -96,6 +140,28 @@ def test_a_volume_schedule_releases_as_the_volume_of_the_day_is_expected() -> No
     quotes = quotes_of([[1001]], [[1000]])
     due = [schedule.decide(quotes, order(80, end=3 * hour), half * hour // 2 * 10**9) for half in range(6)]
     assert [children[0].shares for children in due] == [10, 20, 50, 80, 80, 80]
+
+
+@pytest.mark.parametrize("day", [0, 1, 20_000])
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e9])
+def test_a_volume_schedule_is_the_same_on_every_day_and_in_every_unit(day: int, unit: float) -> None:
+    hour, start = 3600 * 10**9, day * 86_400 * 10**9
+    schedule = VwapSchedule(volume=(1.0 * unit, 3.0 * unit) + (0.0,) * 22, slice_seconds=1800)
+    working = ParentOrder("buy", 80, 75, start, start + 2 * hour, 10.0)  # 5 are sent
+    due = [
+        schedule.decide(quotes_of([[1001]], [[1000]]), working, start + half * hour // 2) for half in range(4)
+    ]
+    assert [children[0].shares for children in due] == [5, 15, 45, 75]
+
+
+def test_a_share_that_is_due_but_for_the_rounding_of_floats_is_due() -> None:
+    # A tenth of the volume in each of ten hours: three tenths are 0.30000000000000004 of 1, seven 0.7.
+    hour = 3600 * 10**9
+    schedule = VwapSchedule(volume=(0.1,) * 24, slice_seconds=3600)
+    for shares in (10, 30, 1000):
+        working = ParentOrder("buy", shares, shares, 0, 10 * hour, 10.0)
+        due = [schedule.decide(quotes_of([[1001]], [[1000]]), working, n * hour)[0].shares for n in range(10)]
+        assert due == [shares * (n + 1) // 10 for n in range(10)]
 
 
 def test_a_volume_schedule_goes_on_after_midnight() -> None:
@@ -181,6 +247,19 @@ def test_static_that_must_place_every_share_is_sent_only_as_far_as_it_can_fill()
     quotes = quotes_of([[1001], [1002]], [[30], [40]])
     children = Static(fill="exact_fill").decide(quotes, order(500), 0)
     assert sum(c.shares for c in children) == 70
+    # The excess of the model rests where the rebate is: at the second venue.
+    paying = replace(quotes, rebate=np.array([0, 2_000_000]))
+    children = Static(fill="exact_fill").decide(paying, order(500), 0)
+    assert children == [ChildOrder(0, 30, 1001 * TICK), ChildOrder(1, 40, 1002 * TICK)]
+
+
+def test_static_that_must_place_every_share_sends_what_is_too_dear_too() -> None:
+    quotes = quotes_of([[1001], [1002]], [[30], [40]])
+    eager, patient = (Static(lambda_under=0.0, theta_queue=0.0, fill=fill) for fill in ("exact_fill", "free"))
+    assert eager.decide(quotes, order(50), 0) == [ChildOrder(0, 30, 1001 * TICK)]
+    assert worth(quotes, eager)
+    assert patient.decide(quotes, order(50), 0) == []
+    assert not worth(quotes, patient)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +306,15 @@ def test_a_share_that_costs_what_leaving_it_open_does_is_taken(side: str) -> Non
     assert sum(child.shares for child in tie.decide(quotes, order(30), 0)) == 30
     assert not worth(quotes, below)
     assert below.decide(quotes, order(30), 0) == []
+
+
+def test_what_is_worth_taking_may_stand_behind_levels_that_are_gone() -> None:
+    # Mid 10.00, a share is worth 2 cents: at the first venue the level at 10.02 is left, at the second none.
+    static = Static(lambda_under=0.02, theta_queue=0.0)
+    for shown, found in (([[0, 1, 0], [0, 0, 5]], True), ([[0, 0, 9], [0, 0, 5]], False)):
+        quotes = replace(quotes_of([[1001, 1002, 1003], [1001, 1002, 1003]], shown), bid=999 * TICK)
+        assert worth(quotes, static) == found
+        assert static.decide(quotes, order(5), 0) == ([ChildOrder(0, 1, 1002 * TICK)] if found else [])
 
 
 @settings(max_examples=300, deadline=None)

@@ -18,7 +18,15 @@ from venuewise.errors import AccountingError, ConfigError, NoQuotesError
 from venuewise.market.book import Quotes
 from venuewise.simulation.engine import Outcome, make_task, reconcile, run
 from venuewise.simulation.kernels import last_rows, uniform
-from venuewise.simulation.state import FILL_FEES, FILL_PRICE, FILL_ROW, FILL_SHARES, Frictions, market_of
+from venuewise.simulation.state import (
+    FILL_FEES,
+    FILL_PRICE,
+    FILL_ROW,
+    FILL_SHARES,
+    FILL_VENUE,
+    Frictions,
+    market_of,
+)
 from venuewise.strategies import (
     BestAsk,
     ChildOrder,
@@ -319,6 +327,25 @@ def test_pov_counts_what_is_printed_from_its_start_on() -> None:
     for strategy in (Pov(participation=0.1), Called(Pov(participation=0.1))):
         outcome = work(events, strategy, quantity=100, start=START + 5)
         assert (outcome.filled - outcome.swept, outcome.fills[:2, FILL_SHARES].tolist()) == (9, [6, 3])
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_the_purchase_at_the_end_goes_by_price_and_then_by_venue(side: str) -> None:
+    # Prices of three venues away from 10.00 in cents: 1 and 4; 2; 2.
+    books = [[(1001, 40), (1004, 10)], [(1002, 30)], [(1002, 20)]]
+    far = [[(999, 10)]] * 3
+    if side == "sell":
+        books, far = [[(2000 - p, s) for p, s in book] for book in books], [[(1001, 10)]] * 3
+    events = events_of([0, 0, 0], [0, 1, 2], *((books, far) if side == "buy" else (far, books)))
+    waits = Static(lambda_under=0.0, theta_queue=0.0)
+    for quantity, expected in (
+        (40, [(0, 40)]),
+        (45, [(0, 40), (1, 5)]),
+        (95, [(0, 40), (1, 30), (2, 20), (0, 5)]),
+    ):
+        outcome = work(events, waits, quantity=quantity, side=side)
+        assert [(row[FILL_VENUE], row[FILL_SHARES]) for row in outcome.fills] == expected
+        assert outcome.swept == quantity
 
 
 def test_twap_spreads_the_order_over_its_slices() -> None:

@@ -113,6 +113,12 @@ def test_slices_are_whole_nanoseconds_and_never_more_than_ten_of_a_short_order(
     assert due == {5040 * begun // slices for begun in range(1, slices + 1)}
 
 
+def test_a_slice_may_be_a_nanosecond() -> None:
+    quotes, working = quotes_of([[1001]], [[1000]]), ParentOrder("buy", 100, 100, 0, 100, 10.0)
+    due = [Twap(slice_seconds=1e-9).decide(quotes, working, now)[0].shares for now in range(100)]
+    assert due == list(range(1, 101))
+
+
 @pytest.mark.parametrize("strategy", [Twap(), Twap(slice_seconds=1.0), VwapSchedule(volume=(1.0,) * 24)])
 def test_an_order_that_has_no_time_is_due_at_once(strategy: Strategy) -> None:
     quotes, now = quotes_of([[1001]], [[1000]]), 10**18

@@ -25,7 +25,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from venuewise.data.events import NS_PER_SECOND
 from venuewise.errors import ConfigError, VenuewiseError
-from venuewise.kafka import clients
+from venuewise.kafka import clients, denials
 from venuewise.kafka.changelog import read_changelog
 from venuewise.kafka.group_watch import GroupWatch
 from venuewise.kafka.letters import LETTER_SIZES, REASON_LETTERS, dead_letter, read_headers
@@ -209,6 +209,9 @@ class Service:
             self.metrics.ready = True
             return self._loop(stop, limit, idle_exit)
         except KafkaException as failure:
+            denied = self._denied(failure.args[0])
+            if denied is not None:
+                raise denied from None
             raise ConfigError(
                 f"Kafka: found {failure.args[0].str()}; expected a broker that goes on"
             ) from None
@@ -217,6 +220,17 @@ class Service:
             self._watch.close()
             if self._consumer is not None:
                 self._consumer.close()
+
+    def _denied(self, error: KafkaError) -> ConfigError | None:
+        """Return what a broker's refusal means for us, None where it is none."""
+        wiring = self.wiring
+        needed = {
+            **dict.fromkeys(wiring.inputs.values(), (denials.READ,)),
+            **dict.fromkeys((*wiring.outputs.values(), wiring.dead_letters), (denials.WRITE,)),
+            wiring.changelog: (denials.READ, denials.WRITE),
+        }
+        name = f"{self.group}-{self.instance}"
+        return denials.explain(self.settings, error, group=self.group, transactional_id=name, needed=needed)
 
     def _start_producing(self) -> None:
         """Make a producer, and put our token in the changelog: the name is ours.
@@ -381,7 +395,7 @@ class Service:
             if error is None:
                 if message.partition() in self.processors:
                     good.append(message)
-            elif error.fatal() or error.code() == KafkaError._FATAL:
+            elif error.fatal() or error.code() == KafkaError._FATAL or error.code() in denials.DENIED:
                 raise KafkaException(error)
             elif not error.retriable():
                 log.warning("consumer", error=error.str())
@@ -471,7 +485,11 @@ class Service:
         except KafkaException as failure:
             error = failure.args[0]
             unsendable = error.code() in UNSENDABLE
-            if error.fatal() or not (unsendable or error.txn_requires_abort()):
+            if (
+                error.fatal()
+                or not (unsendable or error.txn_requires_abort())
+                or error.code() in denials.DENIED
+            ):
                 raise
             if unsendable:
                 self._undo(grouped, failure)

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import NewTopic
 
 from venuewise.errors import ConfigError
-from venuewise.kafka import clients
+from venuewise.kafka import clients, denials
 from venuewise.kafka.settings import Settings
 
 BROKER_SECONDS: Final = 15.0
@@ -67,6 +67,9 @@ def ensure_topic(
             made.result(timeout)
         except KafkaException as failure:
             error = failure.args[0]
+            if error.code() in denials.DENIED:
+                missing = denials.missing_right(settings, topic, ()) or "CREATE"
+                raise denials.no_right(settings, f"topic {topic}", missing) from None
             if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise ConfigError(
                     f"topic {topic}: found none, nor could it be made ({error.str()}); "
@@ -164,10 +167,16 @@ def _wait(
     stopped: Callable[[], bool] = lambda: False,
 ) -> int:
     deadline = time.monotonic() + timeout
+    asked = False
     while True:
         found = _metadata(admin, settings, min(timeout, BROKER_SECONDS), stopped).topics.get(topic)
         if found is not None and found.partitions and all(p.leader >= 0 for p in found.partitions.values()):
             return len(found.partitions)
+        if found is None and not asked:
+            # A topic that we may not know of is left out of the list.
+            asked = True
+            if denials.missing_right(settings, topic, ()) is not None:
+                raise denials.no_right(settings, f"topic {topic}", "DESCRIBE")
         if time.monotonic() > deadline or stopped():
             raise ConfigError(
                 f"topic {topic}: found none; expected it to be there: produce to it first, or name another"

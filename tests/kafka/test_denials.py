@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from tests.kafka.conftest import absent
+from tests.conftest import absent
 from tests.kafka.helpers import run
 from tests.kafka.test_service import GOOD
 from venuewise.errors import ConfigError

@@ -25,10 +25,11 @@ import venuewise as vw
 from venuewise.data.events import Events, UInt8
 from venuewise.kafka.metrics import Metrics
 from venuewise.kafka.processing import Incoming, Outgoing, Processed, Processor
-from venuewise.kafka.service import BATCH, Service, Wiring, calm_collector
+from venuewise.kafka.service import BATCH, Service, calm_collector
 from venuewise.kafka.settings import load
 from venuewise.kafka.stopping import StopRequest
 from venuewise.kafka.topics import ensure_topic
+from venuewise.kafka.wiring import Wiring
 from venuewise.market.venues import load_venues
 from venuewise.messages.market import MARKET_HEADERS, Decoder, encode
 from venuewise.routing.whatif import WhatIf, WhatIfSettings

@@ -23,9 +23,10 @@ from venuewise.errors import ConfigError
 from venuewise.kafka import broker
 from venuewise.kafka.metrics import READY_SECONDS, Metrics
 from venuewise.kafka.processing import Incoming, Processed, Processor
-from venuewise.kafka.service import Service, Wiring
+from venuewise.kafka.service import Service
 from venuewise.kafka.stopping import StopRequest
 from venuewise.kafka.topics import ensure_topic
+from venuewise.kafka.wiring import Wiring
 from venuewise.market.venues import load_venues
 from venuewise.messages.market import encode
 from venuewise.routing.whatif import WhatIf, WhatIfSettings

@@ -34,7 +34,7 @@ def group_of(settings: Settings, default: str) -> str:
 
 def serve_orders(settings: Settings, *, show: bool, limit: int | None, idle_exit: float | None) -> None:
     """Work the parent orders of a topic, exactly once."""
-    from venuewise.kafka.service import Wiring
+    from venuewise.kafka.wiring import Wiring
 
     group = group_of(settings, ORDERS_GROUP)
     wiring = Wiring(
@@ -97,7 +97,7 @@ def venue_sim(
         adverse_left=adverse_left, refill=refill, max_age_ms=max_age_ms, seed=seed, fees=fees, group=group,
         instance=instance, metrics_port=metrics_port, kafka_bootstrap_servers=servers,
     )  # fmt: skip
-    from venuewise.kafka.service import Wiring
+    from venuewise.kafka.wiring import Wiring
 
     group = group_of(settings, VENUES_GROUP)
     wiring = Wiring(

@@ -120,7 +120,7 @@ def route(
     if from_file:
         _over_files(settings, from_file, None if out in (None, "-") else Path(str(out)), limit)
         return 0
-    from venuewise.kafka.service import Wiring
+    from venuewise.kafka.wiring import Wiring
 
     wiring = Wiring(
         inputs={"market": settings.topic},

@@ -13,8 +13,8 @@ from venuewise.printable import printable_json
 
 if TYPE_CHECKING:
     from venuewise.kafka.processing import Processor
-    from venuewise.kafka.service import Wiring
     from venuewise.kafka.settings import Settings
+    from venuewise.kafka.wiring import Wiring
 
 
 def _check_topics(wiring: Wiring) -> None:

@@ -15,11 +15,9 @@ import gc
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
@@ -27,13 +25,15 @@ from venuewise.data.events import NS_PER_SECOND
 from venuewise.errors import ConfigError, VenuewiseError
 from venuewise.kafka import clients, denials
 from venuewise.kafka.changelog import read_changelog
+from venuewise.kafka.client_notes import ClientNotes
 from venuewise.kafka.group_watch import GroupWatch
 from venuewise.kafka.letters import LETTER_SIZES, REASON_LETTERS, dead_letter, read_headers
 from venuewise.kafka.metrics import Metrics
 from venuewise.kafka.processing import DeadLetter, Incoming, Processed, Processor
 from venuewise.kafka.settings import Settings
 from venuewise.kafka.stopping import StopRequest
-from venuewise.kafka.topics import BROKER_SECONDS, COMPACTED, ensure_topic, has_topic, wait_for_topic
+from venuewise.kafka.topics import BROKER_SECONDS
+from venuewise.kafka.wiring import Wiring, prepare_topics
 
 BATCH: Final = 5_000
 """Messages of one transaction at most: what bounds memory, whatever is waiting."""
@@ -47,7 +47,6 @@ OWNER: Final = b"owner|"
 """Key, with the name of an instance, of the token of the process that took the name last."""
 OUTAGE_SECONDS: Final = 300.0
 """How long the service waits for a broker that has gone away, before it gives up."""
-NOTED_SECONDS: Final = 10.0
 UNKNOWN_MEMBER: Final = (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID, KafkaError._STATE)
 """Errors of a consumer that the group has given up: those of a call, and of calls after it."""
 UNSENDABLE: Final = (
@@ -82,19 +81,6 @@ Arrived = tuple[Message, Incoming]
 """A message, and what its processor is given of it."""
 
 
-class _Answers(msgspec.Struct):
-    """What librdkafka's statistics say of a broker: microseconds since its last answer, -1 before the first."""
-
-    state: str
-    rxidle: int
-
-
-class _Statistics(msgspec.Struct):
-    """What librdkafka's statistics say of brokers."""
-
-    brokers: dict[str, _Answers]
-
-
 class _Worked(NamedTuple):
     """What a processor made of some messages, for the books once it is committed."""
 
@@ -102,26 +88,6 @@ class _Worked(NamedTuple):
     group: list[Arrived]
     result: Processed
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """Which topics a service reads and writes.
-
-    Attributes
-    ----------
-    inputs : mapping of role to topic
-        "market" first: its partitions are what is shared out; the others follow partition by partition.
-    outputs : mapping of role to topic
-    changelog : str
-        Compacted topic of the state, with as many partitions as the market topic.
-    dead_letters : str
-    """
-
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
-    changelog: str
-    dead_letters: str
 
 
 class Service:
@@ -172,7 +138,7 @@ class Service:
         self._gone: set[int] = set()
         self._busy = math.inf
         self._letters = LETTER_SIZES[0]
-        self._noted: dict[int, float] = {}
+        self._notes = ClientNotes(metrics)
         self._consumer: Any = None
         self._producer: Any = None
         self._owner = OWNER + instance.encode()
@@ -200,7 +166,13 @@ class Service:
         ConfigError
             If the broker or a topic cannot be reached.
         """
-        if not self._prepare_topics(stop):
+
+        def stopped() -> bool:
+            self.metrics.beat = time.monotonic()
+            return bool(stop)
+
+        self.partitions = prepare_topics(self.settings, self.wiring, stopped)
+        if not self.partitions:
             return 0
         self._watch = GroupWatch(self.settings, self.group, self.wiring.inputs["market"], self.partitions)
         try:
@@ -223,13 +195,8 @@ class Service:
 
     def _denied(self, error: KafkaError) -> ConfigError | None:
         """Return what a broker's refusal means for us, None where it is none."""
-        wiring = self.wiring
-        needed = {
-            **dict.fromkeys(wiring.inputs.values(), (denials.READ,)),
-            **dict.fromkeys((*wiring.outputs.values(), wiring.dead_letters), (denials.WRITE,)),
-            wiring.changelog: (denials.READ, denials.WRITE),
-        }
         name = f"{self.group}-{self.instance}"
+        needed = self.wiring.rights
         return denials.explain(self.settings, error, group=self.group, transactional_id=name, needed=needed)
 
     def _start_producing(self) -> None:
@@ -244,7 +211,7 @@ class Service:
                 "transaction.timeout.ms": TRANSACTION_MS,
                 "enable.idempotence": True,
                 "delivery.report.only.error": True,
-                "error_cb": self._note_error,
+                "error_cb": self._notes.error,
                 "log_level": 0,
                 "queue.buffering.max.messages": 200_000,
             },
@@ -272,8 +239,8 @@ class Service:
                 "enable.auto.offset.store": False,
                 "isolation.level": "read_committed",
                 "partition.assignment.strategy": "cooperative-sticky",
-                "error_cb": self._note_error,
-                "stats_cb": self._note_answers,
+                "error_cb": self._notes.error,
+                "stats_cb": self._notes.statistics,
                 "statistics.interval.ms": 2_000,
                 "log_level": 0,
             },
@@ -326,37 +293,6 @@ class Service:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.5)
-
-    def _prepare_topics(self, stop: StopRequest) -> bool:
-        """Wait for the market topic and make the others; False where we are asked to stop while waiting."""
-        market = self.wiring.inputs["market"]
-
-        def stopped() -> bool:
-            self.metrics.beat = time.monotonic()
-            return bool(stop)
-
-        if not has_topic(self.settings, market):
-            log.info("waiting for the topic", topic=market)
-        try:
-            partitions = wait_for_topic(self.settings, market, math.inf, stopped)
-        except ConfigError:
-            if stop:
-                return False
-            raise
-        self.partitions = partitions
-        for topic in self.wiring.inputs.values():
-            if topic != market and ensure_topic(self.settings, topic, partitions) != partitions:
-                raise ConfigError(
-                    f"topic {topic}: found another number of partitions; expected {partitions}, as {market} has"
-                )
-        for topic in (*self.wiring.outputs.values(), self.wiring.dead_letters):
-            ensure_topic(self.settings, topic, partitions)
-        found = ensure_topic(self.settings, self.wiring.changelog, partitions, config=COMPACTED)
-        if found != partitions:
-            raise ConfigError(
-                f"topic {self.wiring.changelog}: found {found} partitions; expected {partitions}, as {market} has"
-            )
-        return True
 
     def _loop(self, stop: StopRequest, limit: int | None, idle_exit: float | None) -> int:
         while not stop and (limit is None or self.done < limit):
@@ -654,20 +590,6 @@ class Service:
         entries = read_changelog(self.settings, self.wiring.changelog, partition, OUTAGE_SECONDS)
         processor.restore([(key, value) for key, value in entries if not key.startswith(OWNER)])
         self.processors[partition] = processor
-
-    def _note_error(self, error: KafkaError) -> None:
-        """Log what librdkafka reports, and retries by itself; the same error once in ten seconds."""
-        now = time.monotonic()
-        if now - self._noted.get(error.code(), -math.inf) > NOTED_SECONDS:
-            self._noted[error.code()] = now
-            log.warning("broker", error=error.str())
-
-    def _note_answers(self, statistics: str) -> None:
-        """Note when a broker answered last: polls are among what it answers, even where there is nothing new."""
-        answers = msgspec.json.decode(statistics, type=_Statistics).brokers.values()
-        idle = [broker.rxidle for broker in answers if broker.rxidle >= 0 and broker.state == "UP"]
-        if idle:
-            self.metrics.heard = max(self.metrics.heard, time.monotonic() - min(idle) / 1e6)
 
     def _note_lag(self, messages: list[Message]) -> None:
         last = {(m.topic(), m.partition()): m.offset() for m in messages}

@@ -20,6 +20,7 @@ from venuewise.report.result import BacktestResult
 from venuewise.research.comparison import Progress, Settings, compare
 from venuewise.research.grid import Grid
 from venuewise.research.schedule import Schedule
+from venuewise.simulation.engine import MOST_SHARES
 from venuewise.simulation.state import LATENCY_MS, Frictions
 from venuewise.strategies import Strategy
 from venuewise.synthetic.widen import widen
@@ -125,7 +126,7 @@ def backtest(
     800
     """
     for name, value, least, most in (
-        ("order_size", order_size, 1, 2**63 - 1), ("seed", seed, 0, 2**63 - 1),
+        ("order_size", order_size, 1, MOST_SHARES), ("seed", seed, 0, 2**63 - 1),
         ("max_age_ms", max_age_ms, 0, MOST_MS), ("workers", workers, 1, 1024),
     ):  # fmt: skip
         if value is not None and not least <= value <= most:

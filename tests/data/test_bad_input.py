@@ -42,6 +42,8 @@ CELLS = [
     ("ask_sz_00", "36.5", "found '36.5'; expected a whole number"),
     ("size", "ten", "found 'ten'; expected a number"),
     ("size", "1e300", "found '1e300'; expected a smaller number"),
+    ("size", "1000000000000001", "found '1000000000000001'; expected a smaller number"),
+    ("ask_sz_00", "9223372036854775808", "found '9223372036854775808'; expected a smaller number"),
     ("sequence", "-1", "found '-1'; expected 0 or more"),
     ("depth", "300", "found '300'; expected a smaller number"),
     ("publisher_id", "XNAS", "found 'XNAS'; expected a number"),

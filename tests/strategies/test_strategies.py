@@ -216,6 +216,12 @@ def test_vwap_splits_by_size_to_the_share(sizes: list[int], wanted: int) -> None
         assert children.get(venue, 0) <= size
 
 
+def test_vwap_splits_sizes_whose_products_fit_no_int64() -> None:
+    quotes = quotes_of([[1001]] * 3, [[10**15], [3 * 10**14], [7 * 10**14]])
+    children = {c.venue: c.shares for c in Vwap().decide(quotes, order(10**9), 0)}
+    assert children == {0: 500_000_000, 1: 150_000_000, 2: 350_000_000}
+
+
 def test_static_counts_fees_and_leaves_what_is_too_dear() -> None:
     # Mid 10.00; a share costs 0.01 + 0.003, 0.01 - 0.002 and 0.02 + 0: the dearest is left for later.
     quotes = quotes_of([[1001], [1001], [1002]], [[30], [40], [50]], [3_000_000, -2_000_000, 0])

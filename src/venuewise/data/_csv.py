@@ -34,7 +34,9 @@ from venuewise.data._cells import (
 )  # fmt: skip
 from venuewise.data.events import UNDEFINED_PRICE, Int64, UInt8
 
-SKIP, TIME, PRICE, COUNT, PUBLISHER, ACTION, SIDE, TEXT, FLAG, SMALL_COUNT = range(10)
+MOST_SHARES: Final = 10**15
+"""Of a level or a trade: all levels of all venues still add up in an int64."""
+SKIP, TIME, PRICE, COUNT, PUBLISHER, ACTION, SIDE, TEXT, FLAG, SMALL_COUNT, SIZE = range(11)
 """Kinds of column."""
 
 R_CODE, R_ROW, R_COLUMN, R_START, R_STOP, R_FRACTION, R_ZEROED, R_TEXTS = range(8)
@@ -174,10 +176,11 @@ def parse_rows(
                 code, value, style = moment(data, begin, end)
                 if code == OK and style != time_formats[column]:
                     code = TIME_FORMAT
-            elif kind in (PUBLISHER, SMALL_COUNT):
+            elif kind in (PUBLISHER, SMALL_COUNT, SIZE):
                 if begin < end:
                     code, value = count(data, begin, end)
-                    if code == OK and value > (65535 if kind == PUBLISHER else 255):
+                    most = 65535 if kind == PUBLISHER else 255 if kind == SMALL_COUNT else MOST_SHARES
+                    if code == OK and value > most:
                         code = TOO_LARGE
             elif kind == ACTION:
                 value = data[begin] if begin < end else 78

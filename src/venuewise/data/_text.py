@@ -27,7 +27,7 @@ from venuewise.errors import DataError
 REQUIRED: Final = ("publisher_id", "ts_event", "ask_px_00", "ask_sz_00")
 _SCALARS: Final = {
     "ts_event": k.TIME, "ts_recv": k.TIME, "publisher_id": k.PUBLISHER, "action": k.ACTION, "side": k.SIDE,
-    "depth": k.SMALL_COUNT, "price": k.PRICE, "size": k.COUNT, "sequence": k.COUNT, "synthetic": k.FLAG,
+    "depth": k.SMALL_COUNT, "price": k.PRICE, "size": k.SIZE, "sequence": k.COUNT, "synthetic": k.FLAG,
 }  # fmt: skip
 _DEFAULTS: Final = {
     "action": SIDE_NONE,
@@ -307,7 +307,7 @@ def _lay_out(
         elif name == text:
             kinds[i], bases[i], strides[i] = k.TEXT, blocks["symbol"][0], 1
         elif level and int(level[3]) < kept and f"{level[1]}_{level[2]}" in blocks:
-            kinds[i] = k.PRICE if level[2] == "px" else k.COUNT
+            kinds[i] = k.PRICE if level[2] == "px" else k.SIZE
             bases[i] = blocks[f"{level[1]}_{level[2]}"][0] + int(level[3])
             strides[i] = kept
     for side in ("bid", "ask"):

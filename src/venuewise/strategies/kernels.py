@@ -36,6 +36,9 @@ BY_VOLUME: Final = 3
 # from 0 on.
 SCHEDULE: Final = 4
 PACE: Final = 5
+MOST_TIMES: Final = 2**62
+"""Products of shares stay below it."""
+
 PARAMETERS: Final = 6
 """Parameters of a strategy that has no curve; a curve comes after them."""
 
@@ -150,7 +153,10 @@ def split_by_size(price: Int64, size: Int64, wanted: int, shares: Int64, limit: 
             if size[venue, level] <= 0:
                 continue
             seen += size[venue, level]
-            due = wanted * seen // displayed - given
+            if displayed < MOST_TIMES // max(wanted, 1):
+                due = wanted * seen // displayed - given
+            else:  # the product would not fit: the nearest double will do, and the last one is exact
+                due = (wanted if seen == displayed else int(wanted * (seen / displayed))) - given
             if due > 0:
                 given += due
                 shares[venue] += due

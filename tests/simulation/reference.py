@@ -25,7 +25,6 @@ class Shop:
     take: Levels = field(default_factory=list)
     far: int | None = None
     spoke: int = 0
-    row: int = -1
     open: bool = False
     taken: dict[int, int] = field(default_factory=dict)
     pending: int = 0
@@ -96,12 +95,12 @@ class Reference:
                 if shares <= 0:
                     continue
                 if self.frictions.latency_ms == 0:
-                    self.open -= self.execute(venue, shares, limit, row, now)
+                    self.open -= self.execute(venue, shares, limit, now, now)
                 else:
                     self.open -= shares
                     self.shops[venue].pending += shares
                     self.flight.append(
-                        (now + round(self.frictions.latency_ms * 1e6), venue, shares, limit, row)
+                        (now + round(self.frictions.latency_ms * 1e6), venue, shares, limit, now)
                     )
         self.deliver(end + 1)
         self.cancel()
@@ -142,7 +141,7 @@ class Reference:
         shop.take, shop.taken, shop.open = new, kept, True
         far_size = (ev.bid_sz if self.sign > 0 else ev.ask_sz)[row, 0]
         shop.far = None if far == UNDEFINED_PRICE or far_size == 0 else int(far)
-        shop.spoke, shop.row = int(ev.ts[row]), row
+        shop.spoke = int(ev.ts[row])
 
     def present(self, shop: Shop, now: int) -> bool:
         if not shop.open or (self.max_age is not None and now - shop.spoke > self.max_age):
@@ -176,17 +175,17 @@ class Reference:
             result.append((price, left - used))
         return result
 
-    def draw(self, row: int, venue: int) -> tuple[float, float]:
+    def draw(self, moment: int, venue: int) -> tuple[float, float]:
         fr = self.frictions
-        unlucky = fr.adverse_probability > 0 and self.luck(row, venue) < fr.adverse_probability
+        unlucky = fr.adverse_probability > 0 and self.luck(moment, venue) < fr.adverse_probability
         bps = fr.slippage_bps * 1e-4 + (fr.adverse_move_bps * 1e-4 if unlucky else 0)
         return (fr.adverse_left if unlucky else 1.0), bps
 
-    def execute(self, venue: int, shares: int, limit: int, row: int, ts: int) -> int:
+    def execute(self, venue: int, shares: int, limit: int, decided: int, ts: int) -> int:
         shop, fr, got = self.shops[venue], self.frictions, 0
         if not self.present(shop, ts) or ts - self.heard > HOUR:
             return 0
-        left, bps = self.draw(row, venue)
+        left, bps = self.draw(decided, venue)
         for price, size in shop.take:
             if got == shares or self.sign * price > self.sign * limit:
                 break
@@ -205,16 +204,16 @@ class Reference:
 
     def deliver(self, now: int) -> None:
         while self.flight and self.flight[0][0] < now:
-            ts, venue, shares, limit, row = self.flight.pop(0)
+            ts, venue, shares, limit, decided = self.flight.pop(0)
             self.shops[venue].pending -= shares
-            self.open += shares - self.execute(venue, shares, limit, row, ts)
+            self.open += shares - self.execute(venue, shares, limit, decided, ts)
 
     def sweep(self, end: int) -> None:
         ladder = []
         for venue, shop in enumerate(self.shops):
             if not self.present(shop, end):
                 continue
-            left, bps = self.draw(shop.row, venue)
+            left, bps = self.draw(shop.spoke, venue)
             for price, size in shop.take:
                 offered = int(int(size * self.frictions.queue_priority) * left) - shop.taken.get(price, 0)
                 ladder.append((self.sign * price, venue, price, offered, bps))

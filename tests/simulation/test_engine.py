@@ -21,9 +21,11 @@ from venuewise.simulation.engine import Outcome, make_task, reconcile, run
 from venuewise.simulation.kernels import last_rows, uniform
 from venuewise.simulation.state import (
     FILL_FEES,
+    FILL_LEVEL,
     FILL_PRICE,
     FILL_ROW,
     FILL_SHARES,
+    FILL_TS,
     FILL_VENUE,
     Frictions,
     market_of,
@@ -206,7 +208,7 @@ def test_engine_agrees_with_the_plain_python_reference_to_the_share_and_the_nano
         refill=refill,  # type: ignore[arg-type]
     )
     start, end = int(events.ts[before]), int(events.ts[-1])
-    reference = Reference(events, side, FEES, frictions, lambda row, v: uniform(seed, row, v), max_age)
+    reference = Reference(events, side, FEES, frictions, lambda moment, v: uniform(seed, moment, v), max_age)
     expected = reference.run(
         quantity, start, end, depth, reference_decision(strategy, 1 if side == "buy" else -1, start, end)
     )
@@ -537,12 +539,34 @@ def test_reconciliation_fails_loudly(line: int, column: int, change: int, messag
         reconcile(market, outcome, conditions)
 
 
-def test_luck_is_uniform_and_depends_on_seed_row_and_venue() -> None:
-    draws = np.array([uniform(3, row, venue) for row in range(2000) for venue in range(5)])
+def test_luck_is_uniform_and_depends_on_seed_moment_and_venue() -> None:
+    draws = np.array([uniform(3, START + moment, venue) for moment in range(2000) for venue in range(5)])
     assert abs(draws.mean() - 0.5) < 0.01
     assert abs(draws.var() - 1 / 12) < 0.003
     assert len(np.unique(draws)) == len(draws)
     assert uniform(4, 0, 0) != uniform(3, 0, 0)
+
+
+@pytest.mark.parametrize("latency_ms", [0.0, 1.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_row_more_or_another_day_before_changes_nobodys_luck(seed: int, latency_ms: float) -> None:
+    events, again = random_events(seed), int(np.random.default_rng(seed).integers(60))
+    rows = np.arange(len(events))
+    before = np.where(np.arange(2 * len(events)) < len(events), DAY, 0)
+    day_before = events.take(np.tile(rows, 2))
+    day_before = replace(
+        day_before, ts_event=day_before.ts_event - before, ts_recv=day_before.ts_recv - before
+    )
+    frictions = Frictions(latency_ms, adverse_probability=0.5, adverse_move_bps=7.0)
+    fills = []
+    for told in (events, events.take(np.sort([0, *rows])), events.take(np.sort([again, *rows])), day_before):
+        fee = np.array(FEES, np.int64)
+        market = market_of(told, "buy", fee, fee)
+        task = make_task(market, "buy", 2_000, int(events.ts[0]), int(events.ts[-1]))
+        outcome = run(market, task, BestAsk(), frictions.conditions(seed), 3)
+        assert outcome.filled > outcome.swept > 0
+        fills.append(outcome.fills[:, [FILL_TS, FILL_VENUE, FILL_LEVEL, FILL_PRICE, FILL_SHARES]].tolist())
+    assert fills[1:] == fills[:1] * 3
 
 
 @pytest.mark.parametrize(

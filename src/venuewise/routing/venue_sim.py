@@ -220,14 +220,14 @@ class VenueSim:
             return
         market, state = ladder.markets[side], ladder.states[side]
         state.totals[:] = 0
+        venue = ladder.publishers.index(child.venue_id)
+        moment = int(market.ts[venue]) if child.sweep else child.ts  # what luck is drawn by, as in a backtest
         execute(
-            market, state, self.conditions,
-            ladder.publishers.index(child.venue_id), child.quantity,
-            nano(child.limit_price, "limit_price", low=0), ts, symbol.now, child.row,
+            market, state, self.conditions, venue, child.quantity,
+            nano(child.limit_price, "limit_price", low=0), ts, symbol.now, moment,
         )  # fmt: skip
         symbol.changed.add(child.venue_id)
         self._stale.add(child.symbol)
-        venue = ladder.publishers.index(child.venue_id)
         lines = state.fills[: state.totals[FILLS]].tolist()
         filled = 0
         for number, line in enumerate(lines, 1):

@@ -34,7 +34,6 @@ from venuewise.simulation.state import (
     FLIGHT_ARRIVAL,
     FLIGHT_HEAD,
     FLIGHT_LIMIT,
-    FLIGHT_ROW,
     FLIGHT_SHARES,
     FLIGHT_TAIL,
     FLIGHT_VENUE,
@@ -113,14 +112,15 @@ def find_arrival(market: Market, row_of: Int64, first: int, last: int) -> tuple[
 
 
 @kernel
-def uniform(seed: int, row: int, venue: int) -> float:
+def uniform(seed: int, moment: int, venue: int) -> float:
     """Return a number in [0, 1) that depends on nothing but its arguments (splitmix64 finaliser).
 
-    Strategies that meet the same venue at the same row draw the same luck, so comparisons are paired.
+    Strategies that meet the same venue at the same moment (ns) draw the same luck, so comparisons are paired; and as
+    rows are not counted, no row before or beside an order changes its luck.
     """
     state = (
         np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
-        + np.uint64(row) * np.uint64(0xD1342543DE82EF95)
+        + np.uint64(moment) * np.uint64(0xD1342543DE82EF95)
         + np.uint64(venue + 1) * np.uint64(0xAF251AF3B0F025B5)
     )
     for _ in range(2):
@@ -238,11 +238,11 @@ def record_fill(
 
 
 @kernel
-def draw_luck(conditions: Conditions, row: int, venue: int) -> tuple[float, float]:
+def draw_luck(conditions: Conditions, moment: int, venue: int) -> tuple[float, float]:
     """Return the share of the size that is left for a child order, and how much worse its price is."""
     left, move = 1.0, conditions.slippage
     if conditions.adverse_probability > 0.0 and (
-        uniform(conditions.seed, row, venue) < conditions.adverse_probability
+        uniform(conditions.seed, moment, venue) < conditions.adverse_probability
     ):
         left = conditions.adverse_left
         move += conditions.adverse_move
@@ -259,13 +259,13 @@ def execute(
     limit: int,
     ts: int,
     heard: int,
-    decided_at: int,
+    moment: int,
 ) -> int:
     """Fill a child order that arrives at `ts` against its venue's book, best level first; return the shares filled.
 
-    A venue fills what it would offer to a decision at that moment: nothing while it takes no part, and nothing once
+    A venue fills what it would offer to a decision at `ts`: nothing while it takes no part, and nothing once
     the session of the symbol's last row, at `heard`, is over. Levels beyond `limit` are left alone. Nothing rests: what
-    does not fill is cancelled.
+    does not fill is cancelled. `moment` is the time that its luck is drawn by: that of its decision.
     """
     row = state.row_of[venue]
     if row < 0 or begins_session(heard, ts):
@@ -275,7 +275,7 @@ def execute(
         market.sign,
     ):  # fmt: skip
         return 0
-    left, move = draw_luck(conditions, decided_at, venue)
+    left, move = draw_luck(conditions, moment, venue)
     filled = 0
     for level in range(market.take_px.shape[1]):
         displayed = market.take_sz[row, level]
@@ -304,7 +304,7 @@ def deliver(market: Market, state: State, conditions: Conditions, heard: int, no
         totals[IN_FLIGHT] -= shares
         totals[OPEN] += shares - execute(
             market, state, conditions, venue, shares, child[FLIGHT_LIMIT],
-            child[FLIGHT_ARRIVAL], heard, child[FLIGHT_ROW],
+            child[FLIGHT_ARRIVAL], heard, child[FLIGHT_ARRIVAL] - conditions.latency,
         )  # fmt: skip
 
 
@@ -326,14 +326,13 @@ def submit(
             break
         totals[CHILD_ORDERS] += 1
         if conditions.latency == 0:
-            totals[OPEN] -= execute(market, state, conditions, venue, wanted, limit[venue], now, now, row)
+            totals[OPEN] -= execute(market, state, conditions, venue, wanted, limit[venue], now, now, now)
             continue
         child = state.flight[totals[FLIGHT_TAIL] % len(state.flight)]
         child[FLIGHT_ARRIVAL] = now + conditions.latency
         child[FLIGHT_VENUE] = venue
         child[FLIGHT_SHARES] = wanted
         child[FLIGHT_LIMIT] = limit[venue]
-        child[FLIGHT_ROW] = row
         totals[FLIGHT_TAIL] += 1
         totals[OPEN] -= wanted
         totals[IN_FLIGHT] += wanted
@@ -346,7 +345,7 @@ def sweep(market: Market, state: State, conditions: Conditions, heard: int, end:
 
     If the session of the last row, at `heard`, is over by then, there is no book. The best price goes first, over all
     venues and levels. What exceeds the displayed depth stays open. A venue's adverse moves strike here too (drawn by
-    the row that it shows): waiting for the end is no way around them.
+    the time of the row that it shows): waiting for the end is no way around them.
     """
     deliver(market, state, conditions, heard, end + 1)
     cancel_flights(state)
@@ -364,7 +363,7 @@ def sweep(market: Market, state: State, conditions: Conditions, heard: int, end:
         row = state.row_of[venue]
         if row < 0:
             continue
-        left, move[venue] = draw_luck(conditions, row, venue)
+        left, move[venue] = draw_luck(conditions, market.ts[row], venue)
         for level in range(levels):
             if size[venue, level] > 0:
                 shown = int(int(market.take_sz[row, level] * conditions.queue_priority) * left)

@@ -89,8 +89,7 @@ FLIGHT_ARRIVAL: Final = 0
 FLIGHT_VENUE: Final = 1
 FLIGHT_SHARES: Final = 2
 FLIGHT_LIMIT: Final = 3
-FLIGHT_ROW: Final = 4
-FLIGHT_COLUMNS: Final = 5
+FLIGHT_COLUMNS: Final = 4
 
 # Columns of `State.fills`.
 FILL_TS: Final = 0

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import venuewise as vw
-from tests.markets import random_events
+from tests.markets import START, events_of, random_events
 from tests.routing.orders import TABLE, request, router, run_loop, said, venues
 from venuewise.data.events import UNDEFINED_PRICE, Events
 from venuewise.kafka.processing import Outgoing
@@ -99,18 +99,19 @@ def scaled(dollars: float) -> int:
     adverse=st.sampled_from([0.0, 0.4]),
     refill=st.sampled_from(["update", "added"]),
     latency=st.sampled_from([0.0, 0.0, 1e-6, 1.0, 60.0]),
-    ends=st.sampled_from([-15, -1, None]),
+    ends=st.sampled_from([-25, -15, -1]),
+    after=st.sampled_from([0, 700_000, 10**9]),
     nights=st.booleans(),
     max_age=st.sampled_from([None, None, 30.0]),
     early=st.booleans(),
 )
 def test_the_loop_is_the_backtest(
     seed: int, name: str, side: str, quantity: int, depth: int, share: float, slippage: float, adverse: float,
-    refill: str, latency: float, ends: int | None, nights: bool, max_age: float | None,
-    early: bool,
+    refill: str, latency: float, ends: int, after: int, nights: bool,
+    max_age: float | None, early: bool,
 ) -> None:  # fmt: skip
-    # With latency, an order ends here after the data: what is on its way at the end is cancelled in a backtest, and
-    # awaited in a live loop. And a backtest's sweep knows where adverse moves strike; a live one finds out.
+    # What is on its way at the end is cancelled in a backtest, and awaited in a live loop: with it, they differ.
+    # And a backtest's sweep knows where adverse moves strike; a live one finds out.
     events = random_events(seed, nights=nights)
     strategy, params = STRATEGIES[name]
     frictions: dict[str, Any] = {
@@ -119,7 +120,7 @@ def test_the_loop_is_the_backtest(
     }  # fmt: skip
     # Luck goes by a venue's place among those that are known: with it, all have to be.
     start = int(events.ts[0 if early and not adverse else everybody_has_spoken(events)])
-    end = int(events.ts[-1]) + 10**9 if ends is None or latency else int(events.ts[ends])
+    end = int(events.ts[ends]) + after
     if start >= end:
         return
     try:
@@ -134,7 +135,10 @@ def test_the_loop_is_the_backtest(
     )
     order = request(side=side, quantity=quantity, start=start, end=end, strategy=name, params=params)
     outputs = run_loop(loop, events, order)
-    swept = {child["id"] for child in said(outputs, "children") if child["sweep"]}
+    children = said(outputs, "children")
+    swept = {child["id"] for child in children if child["sweep"]}
+    if any(child["ts"] + round(latency * 1e6) > end for child in children if not child["sweep"]):
+        return
     assert fills_of(outputs, without=swept) == blotter(events, expected, swept=False)
     if adverse and (swept or expected.swept):
         return
@@ -169,3 +173,58 @@ def test_over_a_generated_file_the_loop_is_the_backtest(name: str, side: str, tm
     outputs = run_loop(ClosedLoop(router(), venues()), events, order)
     assert fills_of(outputs) == blotter(events, expected)
     assert expected.filled > 5_000
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize("latency", [0.0, 0.5, 4_999.0])
+@pytest.mark.parametrize("later", [(), (10,), (10, 12), (86_400,)])
+def test_the_purchase_at_the_end_meets_the_book_of_the_end(
+    side: str, latency: float, later: tuple[int, ...]
+) -> None:
+    # The last decision is known with the next row only, long after the end: a row of another price.
+    rows = 1 + len(later)
+    events = events_of(
+        [0, *(second * 10**9 for second in later)], [0] * rows,
+        [[(1000, 100), (1001, 500)], *[[(1200, 100), (1201, 500)]] * len(later)],
+        [[(998, 100), (997, 500)], *[[(798, 100), (797, 500)]] * len(later)],
+    )  # fmt: skip
+    end = START + 5 * 10**9
+    expected = backtested(events, BestAsk(), side, 300, START, end, 1, Frictions(latency_ms=latency), seed=0)
+    assert (expected.filled, expected.swept) == (300, 200)
+    order = request(side=side, quantity=300, start=START, end=end, strategy="best_ask")
+    outputs = run_loop(ClosedLoop(router(), venues(latency_ms=latency)), events, order)
+    assert fills_of(outputs) == blotter(events, expected)
+    assert said(outputs, "reports")[-1]["status"] == "filled"
+
+
+def test_an_end_that_comes_before_another_order_s_arrival_is_served_first() -> None:
+    # Nothing but 10.00 is within the first order's limit when it decides, and 10.01 at its end, at 5 s. What the
+    # second order sends at 3 s arrives at 7 s. All of that comes between two rows.
+    second = 10**9
+    events = events_of(
+        [0, 3 * second, 20 * second], [0, 1, 0],
+        [[(1000, 50), (1001, 100)], [(1002, 100)], [(1200, 1)]], [[(990, 50)]] * 3,
+    )  # fmt: skip
+    orders = [
+        request(id="first", quantity=120, end=START + 5 * second, strategy="best_ask", limit_price=10.01),
+        request(id="second", start=START + 3 * second, end=START + 19 * second, strategy="best_ask"),
+    ]
+    outputs = run_loop(ClosedLoop(router(), venues(latency_ms=4_000.0)), events, *orders)
+    assert [
+        (fill["child"], (fill["ts"] - START) // second, fill["shares"], fill["price"])
+        for fill in said(outputs, "fills")
+    ] == [("first-1", 4, 50, 10), ("first-2", 5, 70, 10.01), ("second-1", 7, 100, 10.02)]
+
+
+def test_what_is_on_its_way_past_the_next_row_is_awaited_and_the_sweep_meets_the_book_after_it() -> None:
+    events = events_of(
+        [0, 10 * 10**9, 12 * 10**9, 30 * 10**9], [0] * 4,
+        [[(1000, 100)], [(1200, 100)], [(1201, 500)], [(1202, 9)]], [[(998, 100)]] * 4,
+    )  # fmt: skip
+    order = request(quantity=300, start=START, end=START + 5 * 10**9, strategy="best_ask")
+    outputs = run_loop(ClosedLoop(router(), venues(latency_ms=11_000.0)), events, order)
+    assert [(fill["shares"], fill["price"]) for fill in said(outputs, "fills")] == [(0, None), (100, 12)]
+    assert said(outputs, "reports")[-1]["status"] == "expired"
+    slow = Frictions(latency_ms=11_000.0)
+    cancelled = backtested(events, BestAsk(), "buy", 300, START, START + 5 * 10**9, 1, slow, seed=0)
+    assert cancelled.fills[:, [FILL_PRICE, FILL_SHARES]].tolist() == [[10 * 10**9, 100]]

@@ -1,12 +1,14 @@
 """Router and venues in lock step over recorded data, with no broker: the whole loop as a dry run.
 
 After each row the router decides, its child orders meet the venues, the fills go back, until both are silent; only then
-do the venues take in the row. That is the order of events of a backtest, message by message.
+do the venues take in the row. What arrives before the row in market time does so first, and so does the purchase at the
+end of an order that ends before it. That is the order of events of a backtest, message by message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from venuewise.data.events import Events
 from venuewise.kafka.processing import DeadLetter, Incoming, Outgoing, Processed
@@ -44,14 +46,19 @@ class ClosedLoop:
             last = min(first + (1 if self.router.ledger.orders else IDLE_ROWS), rows)
             part = events.take(slice(first, last))
             yield from self._exchange(self.router.route(part, events.synthetic))
+            yield from self._awaited(partial(self.venues.arrive_before, part))
             yield from self._exchange(self._answered(self.venues.route(part)))
             first = last
 
     def close(self) -> Iterator[Outgoing]:
         """End the data: every order comes to its end."""
         yield from self._exchange(self.router.close())
-        while True:  # what arrives late may be answered with a sweep, which has to arrive as well
-            answered = self._answered(self.venues.close())
+        yield from self._awaited(self.venues.close)
+
+    def _awaited(self, arrive: Callable[[], Processed]) -> Iterator[Outgoing]:
+        """Let child orders arrive until none is left: a fill may be answered with a sweep, which arrives as well."""
+        while True:
+            answered = self._answered(arrive())
             if not answered.outputs:
                 return
             yield from self._exchange(answered)

@@ -38,6 +38,8 @@ from venuewise.simulation.state import (
 MOST_WAITING: Final = 100_000
 """Child orders of a partition that wait for the market at once; those beyond come back unfilled."""
 
+END_OF_TIME: Final = int(np.iinfo(np.int64).max)
+
 HEADERS: Final = (*messages.headers_of(messages.FILL_SCHEMA), messages.SIMULATED_HEADER)
 
 
@@ -125,10 +127,22 @@ class VenueSim:
         self._count(rows=len(events))
         return self._processed([])
 
+    def arrive_before(self, events: Events) -> Processed:
+        """Let child orders meet the book that they find before the rows of market data that come next.
+
+        One moment of each symbol at a time: what is answered to its fills may arrive before other child orders. Nothing
+        is said once none is left.
+        """
+        if self.waiting:
+            codes, rows = np.unique(events.symbol, return_index=True)
+            for code, row in zip(codes.tolist(), rows.tolist(), strict=True):
+                self._deliver_next(self._symbol(events.symbols[code]), int(events.ts[row]))
+        return self._processed([])
+
     def close(self) -> Processed:
-        """End of all data, as a file has one: whatever waits arrives."""
+        """End of all data, as a file has one: what waits arrives, one moment of each symbol at a time."""
         for symbol in self.symbols.values():
-            self._deliver(symbol, int(np.iinfo(np.int64).max))
+            self._deliver_next(symbol, END_OF_TIME)
         return self._processed([])
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
@@ -200,6 +214,11 @@ class VenueSim:
     def _drop(self, waiting: Waiting) -> None:
         self.waiting.remove(waiting.child.id)
         self._changed[f"waiting|{waiting.child.id}".encode()] = None
+
+    def _deliver_next(self, symbol: Symbol, now: int) -> None:
+        """Let the child orders that arrive next, all at one time, meet the book, if that is before `now`."""
+        if symbol.waiting:
+            self._deliver(symbol, min(symbol.waiting[0].arrival + 1, now))
 
     def _deliver(self, symbol: Symbol, now: int) -> None:
         """Let the child orders that arrive before `now` meet the book."""

@@ -18,7 +18,8 @@ from venuewise.data.events import ACTION_ADD, ACTION_CLEAR, ACTION_TRADE, Events
 from venuewise.errors import AccountingError, ConfigError, NoQuotesError
 from venuewise.market.book import Quotes
 from venuewise.simulation.engine import Outcome, make_task, reconcile, run
-from venuewise.simulation.kernels import last_rows, uniform
+from venuewise.simulation.fills import uniform
+from venuewise.simulation.rows import last_rows
 from venuewise.simulation.state import (
     FILL_FEES,
     FILL_LEVEL,

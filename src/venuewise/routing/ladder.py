@@ -16,7 +16,7 @@ from venuewise.data.events import ACTION_CLEAR, ACTION_TRADE, UNDEFINED_PRICE, E
 from venuewise.market.book import NO_AGE_LIMIT, NO_ROW, view_quotes
 from venuewise.market.venues import Venue, VenueTable, fees
 from venuewise.messages.market import MAX_LEVELS
-from venuewise.simulation.kernels import carry_taken
+from venuewise.simulation.rows import carry_taken
 from venuewise.simulation.state import FILL_COLUMNS, FLIGHT_COLUMNS, TOTALS, Market, State
 
 SIDES: Final = ("buy", "sell")

@@ -24,7 +24,7 @@ from venuewise.messages import orders as messages
 from venuewise.messages.market import MAX_LEVELS, Decoder
 from venuewise.messages.orders import ChildOrder, Fill, dollars, nano
 from venuewise.routing.ladder import SIDES, Ladder, quote_of
-from venuewise.simulation.kernels import execute
+from venuewise.simulation.fills import execute
 from venuewise.simulation.state import (
     FILL_FEES,
     FILL_LEVEL,

@@ -20,7 +20,9 @@ import numpy as np
 from venuewise.data.events import PRICE_SCALE, Int64
 from venuewise.errors import AccountingError, ConfigError, NoQuotesError
 from venuewise.market.book import Quotes, Side, view_quotes
-from venuewise.simulation.kernels import find_arrival, last_rows, look, simulate, submit, sweep, worse
+from venuewise.simulation.fills import submit, sweep, worse
+from venuewise.simulation.kernels import look, simulate
+from venuewise.simulation.rows import find_arrival, last_rows
 from venuewise.simulation.state import (
     CHILD_ORDERS,
     DECISIONS,

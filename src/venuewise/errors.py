@@ -44,7 +44,7 @@ class ConfigError(VenuewiseError):
 
 
 class NoQuotesError(ConfigError):
-    """A parent order in whose time no venue shows a usable quote."""
+    """A parent order in whose time no venue shows a usable quote, or no mid is to be had."""
 
 
 class AccountingError(Exception):

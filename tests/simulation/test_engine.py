@@ -214,7 +214,7 @@ def test_engine_agrees_with_the_plain_python_reference_to_the_share_and_the_nano
         quantity, start, end, depth, reference_decision(strategy, 1 if side == "buy" else -1, start, end)
     )
     if expected["arrival"] is None:
-        with pytest.raises(ConfigError, match="found no venue with a usable quote"):
+        with pytest.raises(ConfigError, match="found no moment with a usable quote and a mid"):
             work(events, strategy, quantity, side, depth, frictions, None, seed, max_age, start)
         return
     for candidate in (strategy, Called(strategy)):
@@ -376,7 +376,7 @@ def test_data_without_the_other_side_are_measured_against_the_best_price() -> No
 
 def test_an_order_without_any_quote_is_refused() -> None:
     events = events_of([0, 1], [0, 0], [[], []], [[(999, 5)], [(999, 5)]])
-    with pytest.raises(ConfigError, match="found no venue with a usable quote"):
+    with pytest.raises(ConfigError, match="found no moment with a usable quote and a mid"):
         work(events, BestAsk())
 
 

@@ -91,7 +91,7 @@ def _parts(result: dict[str, Any], files: Sequence[Path]) -> Iterator[Renderable
         )
     left_out = result["evaluation"]["quoted_on"]["without_quotes"]
     if left_out:
-        yield said(f"{count(left_out, 'order')} left out: no venue showed a usable quote.", "yellow")
+        yield said(f"{count(left_out, 'order')} left out: no usable quote, or no mid.", "yellow")
     best, found = result["best_parameters"], result["identification"]
     tie = f"{found['tied']:,} of {found['tried']:,} points do the same"
     yield said(

@@ -67,7 +67,7 @@ class Comparison:
     tuned_on, quoted_on : list of Span
         Parent orders of the two parts.
     without_quotes : tuple of int
-        Orders of the two parts that were left out because no venue spoke or showed a usable quote in their time.
+        Orders of the two parts that were left out because their time has no row, no usable quote or no mid.
     one_sided : bool
         Whether the data never show the side opposite to the one taken from: arrival prices are then no mids.
     outcomes : dict of str to list of Outcome

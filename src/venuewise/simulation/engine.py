@@ -161,7 +161,7 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
     ConfigError
         If the order has no shares, or too many.
     NoQuotesError
-        If there is nothing to trade with between start and end.
+        If there is nothing to trade with between start and end, or no mid to measure it against.
     """
     if not 1 <= quantity <= MOST_SHARES:
         raise ConfigError(
@@ -175,7 +175,7 @@ def make_task(market: Market, side: Side, quantity: int, start: int, end: int) -
     first, arrival_price = find_arrival(market, row_of, first, last)
     if first < 0:
         raise NoQuotesError(
-            "order: found no venue with a usable quote between its start and end; expected one from "
+            "order: found no moment with a usable quote and a mid between its start and end; expected one from "
             f"{np.datetime64(start, 'ns')} to {np.datetime64(end, 'ns')}"
         )
     return Task(side, quantity, start, end, first, last, row_of, arrival_price, printed_before)

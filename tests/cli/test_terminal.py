@@ -131,7 +131,11 @@ def test_a_closed_stdout_is_no_terminal(folder: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
-def test_make_demo_shows_the_summary_on_a_terminal_and_only_json_in_a_pipe(tmp_path: Path) -> None:
+def test_make_demo_shows_the_summary_on_a_terminal_and_only_json_in_a_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of the make that runs the tests
+        monkeypatch.delenv(name, raising=False)
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "venuewise"

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -231,7 +232,7 @@ def test_images_are_pinned_to_a_release() -> None:
 
 def test_probes_ask_paths_that_are_answered() -> None:
     metrics = Metrics()
-    metrics.ready = True
+    metrics.ready, metrics.heard = True, time.monotonic()
     port = metrics.serve(0)
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         asked = CONTAINER[probe]["httpGet"]
